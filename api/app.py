@@ -1,0 +1,77 @@
+"""The web application: which address leads where, and what holds for every answer.
+
+Everything it needs is handed in, so that a test can run it on a schema of its own, and so that this file stays
+the one place where the rooms are put together.
+"""
+
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from datetime import UTC, datetime
+
+import strawberry
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
+
+from api.auth import Authenticator, Resolve
+from api.endpoint import GraphQLEndpoint
+from api.graphiql import STATIC_PATH, GraphiQLPage, static_files
+from api.response_headers import SafeHeaders
+from api.settings import Settings
+from domain.access import Viewer
+
+Ready = Callable[[], Awaitable[str | None]]
+"""None when requests can be served; otherwise what is missing, in words for the operator."""
+
+Lifespan = Callable[[Starlette], AbstractAsyncContextManager[None]]
+
+
+def utc_now() -> datetime:
+    """The clock is read at the edge and passed in (R5)."""
+    return datetime.now(UTC)
+
+
+def build_app(
+    settings: Settings,
+    *,
+    schema: strawberry.Schema,
+    resolve: Resolve,
+    context_for: Callable[[Viewer], object],
+    ready: Ready,
+    lifespan: Lifespan | None = None,
+    clock: Callable[[], datetime] = utc_now,
+) -> Starlette:
+    """`resolve` finds the viewer a token names; `context_for` makes what resolvers read, anew for each request."""
+    page = GraphiQLPage(settings) if settings.serves_graphiql else None
+    endpoint = GraphQLEndpoint(
+        schema,
+        authenticator=Authenticator(settings, resolve),
+        context_for=context_for,
+        clock=clock,
+        has_introspection=settings.introspection,
+        page=page,
+    )
+    routes: list[BaseRoute] = [
+        Route("/graphql", endpoint),
+        Route("/healthz", _is_alive, methods=["GET"]),
+        Route("/readyz", _readiness(ready), methods=["GET"]),
+    ]
+    if page is not None:
+        routes.append(Mount(STATIC_PATH, static_files()))
+    return Starlette(routes=routes, middleware=[Middleware(SafeHeaders)], lifespan=lifespan)
+
+
+async def _is_alive(_request: Request) -> Response:
+    return JSONResponse({"status": "alive"})
+
+
+def _readiness(ready: Ready) -> Callable[[Request], Awaitable[Response]]:
+    async def readiness(_request: Request) -> Response:
+        missing = await ready()
+        if missing is None:
+            return JSONResponse({"status": "ready"})
+        return JSONResponse({"status": "not ready", "reason": missing}, 503)
+
+    return readiness

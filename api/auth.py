@@ -1,0 +1,104 @@
+"""Who is calling: a bearer token is checked here, and nowhere else.
+
+HS256 tokens are signed with this server's own key, RS256 and ES256 tokens with a key that an identity
+provider publishes. Each algorithm has its own keys, so a public key can never pass for a secret. A token says
+who and where in slugs; what those are today is looked up for every request.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+import jwt
+
+from api.claims import AuthenticationError, Claims, read_claims, write_claims
+from api.published_keys import KeySetError, PublishedKeys
+from api.settings import Settings
+from domain.access import Viewer
+
+__all__ = ["AuthenticationError", "Authenticator", "Claims", "KeySetError", "Resolve", "issue_token"]
+
+MAX_TOKEN_CHARACTERS = 8_192
+
+OWN_ALGORITHM = "HS256"
+PUBLISHED_ALGORITHMS = frozenset({"RS256", "ES256"})
+
+
+Resolve = Callable[[Claims], Awaitable[Viewer | None]]
+"""Finds the company and the offices; None when one of them is not known."""
+
+
+class Authenticator:
+    """Makes a viewer of the `Authorization` header."""
+
+    def __init__(self, settings: Settings, resolve: Resolve, *, keys: PublishedKeys | None = None) -> None:
+        self._settings = settings
+        self._resolve = resolve
+        self._keys = keys or (PublishedKeys(settings.jwks_url) if settings.jwks_url else None)
+
+    async def viewer(self, authorization: str | None, *, now: datetime) -> Viewer:
+        """The caller. Raises AuthenticationError, and KeySetError while the issuer's keys cannot be had."""
+        claims = read_claims(self._settings, await self._verified(_bearer(authorization)), now=now)
+        viewer = await self._resolve(claims)
+        if viewer is None:
+            raise AuthenticationError("The company or an office that this token names is not known here.")
+        return viewer
+
+    async def _verified(self, token: str) -> Mapping[str, Any]:
+        """The claims of a token whose signature, issuer and audience are right."""
+        try:
+            header = jwt.get_unverified_header(token)
+            algorithm = header.get("alg")
+            if algorithm == OWN_ALGORITHM:
+                return self._decode(token, self._settings.signing_key, OWN_ALGORITHM)
+            if self._keys is None or algorithm not in PUBLISHED_ALGORITHMS:
+                raise AuthenticationError("This token is signed in a way that is not accepted here.")
+            key = await self._keys.find(header.get("kid"), algorithm)
+            if key is None:
+                raise AuthenticationError("This token is signed with a key that its issuer does not publish.")
+            return self._decode(token, key, algorithm)
+        except jwt.InvalidIssuerError:
+            raise AuthenticationError("This token comes from another issuer.") from None
+        except jwt.InvalidAudienceError:
+            raise AuthenticationError("This token is meant for another audience.") from None
+        except jwt.MissingRequiredClaimError as error:
+            raise AuthenticationError(f"This token lacks the claim {error.claim}.") from None
+        except jwt.InvalidSignatureError:
+            raise AuthenticationError("This token's signature is not valid.") from None
+        except (jwt.PyJWTError, ValueError, TypeError, RecursionError):
+            raise AuthenticationError("This token is malformed.") from None
+
+    def _decode(self, token: str, key: Any, algorithm: str) -> Mapping[str, Any]:
+        audience, issuer = self._settings.token_audience, self._settings.token_issuer
+        required = ["exp", *(["aud"] if audience else []), *(["iss"] if issuer else [])]
+        # Times are judged in `read_claims`, by the clock that is passed in.
+        options: Any = {
+            "require": required,
+            "verify_exp": False,
+            "verify_nbf": False,
+            "verify_iat": False,
+            "verify_sub": False,
+            "verify_jti": False,
+            "verify_aud": audience is not None,
+            "verify_iss": issuer is not None,
+        }
+        return jwt.decode(
+            token, key, algorithms=[algorithm], options=options, audience=audience, issuer=issuer
+        )
+
+
+def _bearer(authorization: str | None) -> str:
+    if not authorization:
+        raise AuthenticationError("Send a token: `Authorization: Bearer <token>`.")
+    scheme, _, token = authorization.strip().partition(" ")
+    token = token.strip()
+    if scheme.lower() != "bearer" or not token:
+        raise AuthenticationError("The Authorization header must read `Bearer <token>`.")
+    if len(token) > MAX_TOKEN_CHARACTERS:
+        raise AuthenticationError(f"This token is longer than {MAX_TOKEN_CHARACTERS} characters.")
+    return token
+
+
+def issue_token(settings: Settings, claims: Claims, *, now: datetime) -> str:
+    """A token signed with this server's own key: what `farebox token` prints."""
+    return jwt.encode(write_claims(settings, claims, now=now), settings.signing_key, algorithm=OWN_ALGORITHM)

@@ -1,0 +1,149 @@
+"""What an operator can set: `FAREBOX_*` variables, or lines of `.env`.
+
+A setting that cannot be used stops the start and says which variable it is and what to write instead; the
+value itself is never repeated, because it may be a secret.
+"""
+
+from enum import StrEnum
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from api.database_url import DEFAULT_DATABASE_URL, normalise_database_url
+from api.secret_key import MIN_KEY_BYTES, KeyFileError, kept_secret_key
+
+PREFIX = "FAREBOX_"
+VAR = Path("var")
+"""Where a local run keeps what it makes: the database file and the secret key."""
+
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+class Environment(StrEnum):
+    LOCAL = "local"
+    PRODUCTION = "production"
+
+
+class SettingsError(Exception):
+    """One line for each variable that cannot be used: its name, and what to write."""
+
+
+class Settings(BaseSettings):
+    """Read with `load_settings`, which also sees to the secret key."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True
+    )
+
+    env: Environment = Environment.LOCAL
+    database_url: str = DEFAULT_DATABASE_URL
+    secret_key: SecretStr | None = None
+    """Signs HS256 tokens. At least 32 bytes."""
+    public_url: str | None = None
+    """How callers reach this server, without a slash at the end."""
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = ()
+    """Addresses or networks whose X-Forwarded-* headers are believed."""
+
+    jwks_url: str | None = None
+    """Where an identity provider publishes the keys of RS256 and ES256 tokens."""
+    token_issuer: str | None = None
+    """Asked for in every token when set: `iss`."""
+    token_audience: str | None = None
+    """Asked for in every token when set: `aud`."""
+    claim_subject: str = Field(default="sub", min_length=1)
+    claim_name: str = Field(default="name", min_length=1)
+    claim_company: str = Field(default="company", min_length=1)
+    claim_role: str = Field(default="role", min_length=1)
+    claim_offices: str = Field(default="offices", min_length=1)
+    claim_billing: str = Field(default="billing", min_length=1)
+    claim_scopes: str = Field(default="scopes", min_length=1)
+
+    graphiql: bool | None = None
+    """Whether a browser gets GraphiQL at /graphql; by default in local runs only."""
+    introspection: bool = True
+    demo_token: SecretStr | None = None
+    """Filled into GraphiQL's headers. Given by `farebox serve --demo`, and to local runs only."""
+
+    @field_validator("database_url")
+    @classmethod
+    def _one_spelling(cls, value: str) -> str:
+        return normalise_database_url(value)
+
+    @field_validator("secret_key")
+    @classmethod
+    def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and len(value.get_secret_value().encode()) < MIN_KEY_BYTES:
+            raise ValueError(
+                f"write at least {MIN_KEY_BYTES} bytes; `openssl rand -base64 48` makes a good one"
+            )
+        return value
+
+    @field_validator("public_url")
+    @classmethod
+    def _plain_address(cls, value: str | None) -> str | None:
+        if value is not None:
+            parts = urlsplit(value)
+            if parts.scheme not in {"http", "https"} or not parts.netloc or parts.query or parts.fragment:
+                raise ValueError("write an address such as https://billing.example.com")
+        return value and value.rstrip("/")
+
+    @field_validator("jwks_url")
+    @classmethod
+    def _keys_arrive_unaltered(cls, value: str | None) -> str | None:
+        if value is not None:
+            parts = urlsplit(value)
+            trusted = parts.scheme == "https" or parts.scheme == "file"
+            if not trusted and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
+                raise ValueError("write an https:// address (file:// and http:// on this machine work too)")
+        return value
+
+    @field_validator("trusted_proxies", mode="before")
+    @classmethod
+    def _split_at_commas(cls, value: Any) -> Any:
+        proxies = [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+        for proxy in proxies:
+            try:
+                ip_network(proxy, strict=False)
+            except ValueError:
+                raise ValueError("write addresses or networks with commas: 10.0.0.4, 10.1.0.0/16") from None
+        return tuple(proxies)
+
+    @property
+    def serves_graphiql(self) -> bool:
+        return self.env is Environment.LOCAL if self.graphiql is None else self.graphiql
+
+    @property
+    def signing_key(self) -> str:
+        """The key itself. Only `load_settings` makes sure that there is one."""
+        if self.secret_key is None:
+            raise SettingsError(f"{PREFIX}SECRET_KEY: write a key of at least {MIN_KEY_BYTES} bytes.")
+        return self.secret_key.get_secret_value()
+
+
+def load_settings(*, var: Path = VAR, **given: Any) -> Settings:
+    """Settings from the environment and `.env`; `given` wins over both. Raises SettingsError."""
+    try:
+        settings = Settings(**given)
+    except ValidationError as error:
+        raise SettingsError("\n".join(_complaint(dict(detail)) for detail in error.errors())) from None
+    if settings.secret_key is not None:
+        return settings
+    if settings.env is Environment.PRODUCTION:
+        raise SettingsError(
+            f"{PREFIX}SECRET_KEY: a production start needs one. Write at least {MIN_KEY_BYTES} bytes;"
+            " `openssl rand -base64 48` makes a good one. Every process must be given the same."
+        )
+    try:
+        return settings.model_copy(update={"secret_key": SecretStr(kept_secret_key(var / "secret_key"))})
+    except KeyFileError as error:
+        raise SettingsError(f"{PREFIX}SECRET_KEY: {error}.") from None
+
+
+def _complaint(detail: dict[str, Any]) -> str:
+    """`FAREBOX_ENV: Input should be 'local' or 'production'.` — never the value."""
+    name = PREFIX + "_".join(str(part) for part in detail["loc"]).upper()
+    return f"{name}: {str(detail['msg']).removeprefix('Value error, ')}."

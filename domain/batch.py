@@ -1,0 +1,107 @@
+"""Whether a batch of usage is well-formed: all or nothing, and the first fault names its place (R13).
+
+Everything else about an event is decided event by event, by `domain.charging`.
+"""
+
+import re
+from collections.abc import Sequence
+
+from domain.errors import InvalidInput, TooHigh
+from domain.usage import (
+    MAX_ADDRESS_CHARACTERS,
+    MAX_BATCH_EVENTS,
+    MAX_KEY_CHARACTERS,
+    MAX_NAME_CHARACTERS,
+    MAX_NOTED_NAMES,
+    MAX_REFERENCE_CHARACTERS,
+    AiAgentSession,
+    Call,
+    DirectoryReference,
+    Fax,
+    Message,
+    Session,
+    UsageEvent,
+)
+
+_PRINTABLE_ASCII = re.compile(r"[\x20-\x7e]+")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_REFERENCES = ("call_id", "message_id", "fax_id", "conversation_id", "session_id", "channel")
+
+MIN_QUALITY_TENTHS = 10
+MAX_QUALITY_TENTHS = 50
+MAX_MEDIA = 100
+
+
+def check_batch(events: Sequence[UsageEvent]) -> None:
+    """Raises InvalidInput or TooHigh with the path of the first fault, as in `events`, 17, `eventId`."""
+    if len(events) > MAX_BATCH_EVENTS:
+        raise TooHigh(f"At most {MAX_BATCH_EVENTS} events a batch, this one has {len(events)}.", field=("events",))
+    for at, event in enumerate(events):
+        try:
+            check_event(event)
+        except InvalidInput as problem:
+            raise InvalidInput(problem.message, field=("events", at, *problem.field)) from None
+
+
+def check_event(event: UsageEvent) -> None:
+    """Raises InvalidInput for what no reporter may send: lengths, control characters, impossible notes."""
+    _check_key(event.source, "source")
+    _check_key(event.event_id, "eventId")
+    for name, reference in (("member", event.member), ("group", event.group), ("contact", event.contact)):
+        if reference is not None:
+            _check_reference(reference, name)
+    usage = event.usage
+    kind = _KINDS[type(usage)]
+    for end, text in (("from", usage.from_), ("to", usage.to)):
+        _check_text(text, MAX_ADDRESS_CHARACTERS, "usage", kind, end)
+    for name in _REFERENCES:
+        _check_text(getattr(usage, name, None), MAX_REFERENCE_CHARACTERS, "usage", kind, name)
+    _check_notes(usage, kind)
+
+
+_KINDS = {Call: "call", Message: "message", Fax: "fax", AiAgentSession: "aiAgent", Session: "session"}
+
+
+def _check_key(text: str, name: str) -> None:
+    if not _PRINTABLE_ASCII.fullmatch(text) or len(text) > MAX_KEY_CHARACTERS:
+        raise InvalidInput(f"`{name}` must be 1 to {MAX_KEY_CHARACTERS} printable ASCII characters.", field=(name,))
+
+
+def _check_reference(reference: DirectoryReference, name: str) -> None:
+    if not 0 < len(reference.external_id) <= MAX_REFERENCE_CHARACTERS:
+        raise InvalidInput(
+            f"An external id has 1 to {MAX_REFERENCE_CHARACTERS} characters.", field=(name, "externalId")
+        )
+    _check_text(reference.external_id, MAX_REFERENCE_CHARACTERS, name, "externalId")
+    _check_text(reference.name, MAX_NAME_CHARACTERS, name, "name")
+
+
+def _check_text(text: str | None, most: int, *field: str) -> None:
+    if text is None:
+        return
+    if len(text) > most:
+        raise InvalidInput(f"At most {most} characters.", field=field)
+    if _CONTROL.search(text):
+        raise InvalidInput("Control characters do not belong here.", field=field)
+
+
+def _check_notes(usage: Call | Message | Fax | AiAgentSession | Session, kind: str) -> None:
+    match usage:
+        case Call(quality_tenths=int(tenths)) if not MIN_QUALITY_TENTHS <= tenths <= MAX_QUALITY_TENTHS:
+            raise InvalidInput("A mean opinion score lies between 1.0 and 5.0.", field=("usage", kind, "quality"))
+        case Call(location=location) if location is not None:
+            for name, text in zip(("countryCode", "region", "city"), location, strict=True):
+                _check_text(text, MAX_NAME_CHARACTERS, "usage", kind, "location", name)
+        case Message(media_count=int(count)) if not 0 <= count <= MAX_MEDIA:
+            raise InvalidInput(f"Between 0 and {MAX_MEDIA} media.", field=("usage", kind, "content", "mms"))
+        case Fax(fax_line=str(line)):
+            _check_text(line, MAX_ADDRESS_CHARACTERS, "usage", kind, "faxLine")
+        case AiAgentSession():
+            for name, texts in (
+                ("skillsTriggered", usage.skills_triggered),
+                ("actionsExecuted", usage.actions_executed),
+            ):
+                if len(texts) > MAX_NOTED_NAMES:
+                    raise InvalidInput(f"At most {MAX_NOTED_NAMES} names.", field=("usage", kind, name))
+                for text in texts:
+                    _check_text(text, MAX_NAME_CHARACTERS, "usage", kind, name)

@@ -1,0 +1,277 @@
+"""Charging a batch of usage to one office, as one fold over its funds (DESIGN §4).
+
+known? → rate → price → waterfall → postings → rollups, event by event in order of (occurred_at, event id). One bad
+event never disturbs the rest. Whatever this decides is saved by one call, in the transaction that locked the funds.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from domain.facts import differing_fields, fingerprint
+from domain.funds import AllowanceCycle, Cycle
+from domain.ledger import Books, Details, usage_account
+from domain.money import Micros
+from domain.periods import local_day
+from domain.rates import RateBook
+from domain.rating import Rated, check_time, rate_event
+from domain.renewal import backfill_cycle, close, reopen
+from domain.usage import KEPT_REJECTIONS, Rejected, RejectionCode, UsageEvent
+from domain.waterfall import Coverage, Payment, allocate
+
+_SIMPLE_NOTES = (
+    ("quality_tenths", "qualityTenths"),
+    ("delivery_status", "deliveryStatus"),
+    ("status", "status"),
+    ("skills_triggered", "skillsTriggered"),
+    ("actions_executed", "actionsExecuted"),
+    ("channel", "channel"),
+)
+"""Attribute of the usage, and its key in a charge's details."""
+
+
+class Outcome(StrEnum):
+    CHARGED = "CHARGED"
+    REPLAYED = "REPLAYED"
+    CONFLICT = "CONFLICT"
+    REJECTED = "REJECTED"
+
+
+class KnownCharge(NamedTuple):
+    """What is recorded under a key already."""
+
+    id: UUID
+    fingerprint: bytes
+    details: Mapping[str, Any]
+
+
+class KnownRejection(NamedTuple):
+    """A rejection that is kept under a key."""
+
+    id: UUID
+    attempt_count: int
+
+
+class Known(NamedTuple):
+    """What came under the keys of a batch before."""
+
+    charges: Mapping[tuple[str, str], KnownCharge]
+    rejections: Mapping[tuple[str, str], KnownRejection]
+
+
+class Directory(NamedTuple):
+    """Ids of the members, groups and contacts that a batch names, by the phone system's own ids."""
+
+    members: Mapping[str, UUID]
+    groups: Mapping[str, UUID]
+    contacts: Mapping[str, UUID]
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """A rated usage and where its money came from."""
+
+    id: UUID
+    sequence: int
+    event: UsageEvent
+    fingerprint: bytes
+    member_id: UUID | None
+    group_id: UUID | None
+    contact_id: UUID | None
+    rated: Rated
+    cycle: Cycle
+    is_booked_late: bool
+    local_day: date
+    payment: Payment
+    coverage: Coverage
+    has_commitment: bool
+
+
+class Rejection(NamedTuple):
+    code: RejectionCode
+    message: str
+    field: tuple[str, ...]
+
+
+class Decision(NamedTuple):
+    """What became of one event."""
+
+    event: UsageEvent
+    outcome: Outcome
+    charge_id: UUID | None = None
+    """CHARGED, REPLAYED; on CONFLICT the record that is there."""
+    cost_micros: Micros = 0
+    """Of a charge made now; a replay costs nothing again."""
+    rejection: Rejection | None = None
+    rejected_id: UUID | None = None
+    """Under which the rejection is kept, when it is one that a rate can make good (R23)."""
+    differing: tuple[str, ...] = ()
+
+
+class Charged(NamedTuple):
+    """All that a batch comes to."""
+
+    decisions: list[Decision]
+    """In the order of the events handed in."""
+    charges: list[Charge]
+    corrected_notes: dict[UUID, dict[str, Any]]
+    """Details of earlier charges whose notes a replay brought up to date."""
+
+
+class _Fold:
+    """The batch on its way through the funds."""
+
+    def __init__(self, books: Books, rates: RateBook, known: Known, directory: Directory) -> None:
+        self.books = books
+        self.rates = rates
+        self.known = dict(known.charges)
+        self.rejections = known.rejections
+        self.directory = directory
+        self.charges: list[Charge] = []
+        self.notes: dict[UUID, dict[str, Any]] = {}
+
+    def decide(self, event: UsageEvent, *, is_backfill: bool) -> Decision:
+        facts = fingerprint(event, self.books.funds.office.id)
+        seen = self.known.get(event.key)
+        if seen is not None:
+            return self._again(event, facts, seen)
+        try:
+            check_time(event.occurred_at, self.books.now, is_backfill=is_backfill)
+            rated = rate_event(event, self.books.funds.office, self.rates)
+        except Rejected as reason:
+            rejection = Rejection(reason.code, reason.message, reason.field)
+            return Decision(event, Outcome.REJECTED, rejection=rejection, rejected_id=self._keep(event, reason.code))
+        charge = self._charge(event, facts, rated, is_backfill)
+        self.charges.append(charge)
+        self.known[event.key] = KnownCharge(charge.id, facts, rated.measured.details)
+        return Decision(event, Outcome.CHARGED, charge.id, charge.payment.cost_micros)
+
+    def _keep(self, event: UsageEvent, code: RejectionCode) -> UUID | None:
+        if code not in KEPT_REJECTIONS:
+            return None
+        earlier = self.rejections.get(event.key)
+        return earlier.id if earlier else self.books.new_id()
+
+    def _again(self, event: UsageEvent, facts: bytes, seen: KnownCharge) -> Decision:
+        if facts != seen.fingerprint:
+            differing = differing_fields(event, facts, seen.fingerprint)
+            return Decision(event, Outcome.CONFLICT, seen.id, differing=differing)
+        current = self.notes.get(seen.id, seen.details)
+        corrected = {**current, **_notes(event)}
+        if corrected != current:
+            self.notes[seen.id] = corrected
+        return Decision(event, Outcome.REPLAYED, seen.id)
+
+    def _charge(self, event: UsageEvent, facts: bytes, rated: Rated, is_backfill: bool) -> Charge:
+        books, funds = self.books, self.books.funds
+        cycle, is_late = _book_in(books, event.occurred_at, is_backfill)
+        charge_id, sequence = books.new_id(), books.draw_sequence()
+        service = rated.measured.service
+        allowance = funds.allowance_cycles.get((cycle.month, service))
+        coverage, left = _coverage(rated, allowance)
+        commitment = funds.commitment_for(service, cycle)
+        payment = allocate(
+            quantity=rated.quantity,
+            price=rated.price,
+            fee=rated.fee,
+            allowance_left=left,
+            commitment_left=commitment.left_micros if commitment else 0,
+        )
+        details = Details(occurred_at=event.occurred_at, charge_id=charge_id)
+        if allowance is not None:
+            allowance.spent_quantity += payment.plan_quantity
+        if commitment is not None and payment.commitment_micros:
+            if commitment.closed_at is not None:
+                reopen(books, commitment)
+            commitment.spent_micros += payment.commitment_micros
+            books.out_of_commitment(commitment, payment.commitment_micros, usage_account(service), details)
+        books.out_of_universal(payment.universal_micros, usage_account(service), details)
+        return Charge(
+            id=charge_id,
+            sequence=sequence,
+            event=event,
+            fingerprint=facts,
+            member_id=event.member and self.directory.members[event.member.external_id],
+            group_id=event.group and self.directory.groups[event.group.external_id],
+            contact_id=event.contact and self.directory.contacts[event.contact.external_id],
+            rated=rated,
+            cycle=cycle,
+            is_booked_late=is_late,
+            local_day=local_day(event.occurred_at, cycle.terms.time_zone),
+            payment=payment,
+            coverage=coverage,
+            has_commitment=commitment is not None,
+        )
+
+
+def charge_batch(
+    books: Books,
+    events: Sequence[UsageEvent],
+    *,
+    rates: RateBook,
+    known: Known,
+    directory: Directory,
+    is_backfill: bool = False,
+) -> Charged:
+    """Decide every event of one office's batch. The funds must be renewed up to `books.now` first (R9).
+
+    Folded in order of time, so that the order in which a reporter lists events cannot move money (R13).
+    """
+    fold = _Fold(books, rates, known, directory)
+    decisions: list[Decision | None] = [None] * len(events)
+    for at in sorted(range(len(events)), key=lambda at: (events[at].occurred_at, events[at].event_id)):
+        decisions[at] = fold.decide(events[at], is_backfill=is_backfill)
+    _close_again(books)
+    return Charged([decision for decision in decisions if decision], fold.charges, fold.notes)
+
+
+def _close_again(books: Books) -> None:
+    for account in books.funds.commitment_cycles:
+        if account.closed_at is None and account.closes_at <= books.now:
+            close(books, account)
+
+
+def _book_in(books: Books, occurred_at: datetime, is_backfill: bool) -> tuple[Cycle, bool]:
+    """The cycle a charge belongs to, and whether it came too late for its own (R10)."""
+    funds = books.funds
+    cycle = funds.cycle_at(occurred_at)
+    if cycle is not None and (cycle.closed_at is None or is_backfill):
+        return cycle, False
+    if occurred_at >= funds.current.ends_at:
+        # Within the hour a clock may run ahead, but the next cycle has not begun: it belongs to this one.
+        return funds.current, False
+    if is_backfill:
+        return backfill_cycle(books, occurred_at), False
+    return funds.current, True
+
+
+def _coverage(rated: Rated, allowance: AllowanceCycle | None) -> tuple[Coverage, int]:
+    if rated.price == 0:
+        return Coverage.FREE, 0
+    if allowance is None or allowance.committed_quantity == 0:
+        return Coverage.NO_ALLOWANCE, 0
+    if rated.measured.usage_type not in allowance.usage_types:
+        return Coverage.NOT_COVERED, 0
+    left = allowance.left_quantity
+    return (Coverage.COVERED, left) if left else (Coverage.USED_UP, 0)
+
+
+def _notes(event: UsageEvent) -> dict[str, Any]:
+    """The notes an event carries, as they stand in a charge's details; those it leaves out are kept as they were."""
+    usage = event.usage
+    notes: dict[str, Any] = {}
+    location = getattr(usage, "location", None)
+    if location is not None:
+        notes["location"] = {
+            "countryCode": location.country_code,
+            "region": location.region,
+            "city": location.city,
+        }
+    for name, key in _SIMPLE_NOTES:
+        value = getattr(usage, name, None)
+        if value:
+            notes[key] = list(value) if isinstance(value, tuple) else value
+    return notes

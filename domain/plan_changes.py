@@ -1,0 +1,84 @@
+"""What applying a plan to a company would change, as sentences for the operator: pure comparison of two plans."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import fields
+
+from domain.provisioning import (
+    AllowancePlan,
+    CommitmentPlan,
+    CompanyPlan,
+    DirectoryContact,
+    DirectoryGroup,
+    DirectoryMember,
+    OfficePlan,
+)
+
+ONLY_AT_CREATION = frozenset({"opened_on", "opening_credits_micros", "is_immediate"})
+"""These say how something begins, not what it is: they do not count as a change afterwards."""
+_NESTED = frozenset({"offices", "members", "groups", "contacts", "allowances", "commitments"})
+
+Plan = CompanyPlan | OfficePlan | AllowancePlan | CommitmentPlan | DirectoryMember | DirectoryGroup | DirectoryContact
+
+
+def compare_company(stored: CompanyPlan | None, wanted: CompanyPlan) -> list[str]:
+    """Empty when nothing would change. What the file does not mention stays as it is."""
+    if stored is None:
+        changes = [f"company {wanted.slug}: new"]
+    else:
+        changes = [f"company {wanted.slug}: {change}" for change in _differences(stored, wanted)]
+    known = {office.slug: office for office in stored.offices} if stored else {}
+    for office in wanted.offices:
+        changes += compare_office(known.get(office.slug), office)
+    for kind in ("member", "group", "contact"):
+        before = getattr(stored, f"{kind}s") if stored else ()
+        changes += _compare_directory(kind, before, getattr(wanted, f"{kind}s"))
+    return changes
+
+
+def compare_office(stored: OfficePlan | None, wanted: OfficePlan) -> list[str]:
+    name = f"office {wanted.slug}"
+    if stored is None:
+        return [f"{name}: new"]
+    changes = [f"{name}: {change}" for change in _differences(stored, wanted)]
+    allowances = {allowance.service: allowance for allowance in stored.allowances}
+    for allowance in wanted.allowances:
+        changes += _part(f"{name}: {allowance.service} allowance", allowances.pop(allowance.service, None), allowance)
+    commitments = {commitment.kind: commitment for commitment in stored.commitments}
+    for commitment in wanted.commitments:
+        changes += _part(f"{name}: {commitment.kind} commitment", commitments.pop(commitment.kind, None), commitment)
+    changes += [f"{name}: {service} allowance ends" for service, left in allowances.items() if left.quantity]
+    changes += [f"{name}: {kind} commitment ends" for kind, left in commitments.items() if left.amount_micros]
+    return changes
+
+
+def _part(name: str, stored: Plan | None, wanted: AllowancePlan | CommitmentPlan) -> list[str]:
+    when = "now, if it is a raise" if wanted.is_immediate else "from the next cycle"
+    if stored is None:
+        return [f"{name}: new, {when}"]
+    return [f"{name}: {change}, {when}" for change in _differences(stored, wanted)]
+
+
+def _compare_directory(kind: str, stored: Iterable[Plan], wanted: Iterable[Plan]) -> Iterator[str]:
+    known = {getattr(entry, "external_id", None): entry for entry in stored}
+    for entry in wanted:
+        external_id = getattr(entry, "external_id", None)
+        before = known.get(external_id)
+        if before is None:
+            yield f"{kind} {external_id}: new"
+        else:
+            yield from (f"{kind} {external_id}: {change}" for change in _differences(before, entry))
+
+
+def _differences(stored: Plan, wanted: Plan) -> Iterator[str]:
+    for field in fields(wanted):
+        if field.name in ONLY_AT_CREATION or field.name in _NESTED:
+            continue
+        before, after = getattr(stored, field.name), getattr(wanted, field.name)
+        if before != after:
+            yield f"{field.name} {_text(before)} → {_text(after)}"
+
+
+def _text(value: object) -> str:
+    if isinstance(value, tuple):
+        return "[" + ", ".join(str(item) for item in value) + "]"
+    return "none" if value is None else str(value)

@@ -1,0 +1,147 @@
+"""What the stories ask of the world outside: small protocols, kept by `persistence`.
+
+A story opens one unit of work a transaction: a clean exit commits, an exception rolls back, nobody else commits.
+"""
+
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+from typing import NamedTuple, Protocol, TypeVar
+from uuid import UUID
+
+from domain.charging import Charged, Directory, Known
+from domain.funds import AllowanceTerms, CommitmentTerms
+from domain.ledger import Books
+from domain.provisioning import (
+    CompanyPlan,
+    DirectoryContact,
+    DirectoryGroup,
+    DirectoryMember,
+    OfficePlan,
+)
+from domain.rate_cards import Card, Placement
+from domain.rates import NewRate, RateBook
+from domain.reversal import PastCharge, Reversal
+from domain.usage import OfficeReference, RejectionCode, UsageEvent
+
+T = TypeVar("T")
+
+
+class UsedKey(NamedTuple):
+    """An idempotency key that was used before (R32)."""
+
+    operation: str
+    facts: Mapping[str, str]
+    result_id: UUID
+
+
+class DirectoryCounts(NamedTuple):
+    created_count: int = 0
+    updated_count: int = 0
+    unchanged_count: int = 0
+    deactivated_count: int = 0
+
+
+class DirectorySync(NamedTuple):
+    members: DirectoryCounts
+    groups: DirectoryCounts
+    contacts: DirectoryCounts
+
+
+class Work(Protocol):
+    """One transaction on the books of one company."""
+
+    async def lock_books(self, office_id: UUID, *, with_history: bool = False) -> Books:
+        """The office's funds, locked until the end: whoever else writes to this office waits. Raises NotFound.
+
+        The row is locked alone first and read afterwards, or a reader under READ COMMITTED would see it stale.
+        `with_history` also loads the cycles that have closed, for an operator's backfill.
+        """
+
+    async def known(self, keys: Sequence[tuple[str, str]]) -> Known:
+        """What came under these keys (source, event id) before."""
+
+    async def directory(self, events: Sequence[UsageEvent], office_id: UUID) -> Directory:
+        """Ids of everybody the events name; those never seen are created, names given are kept up to date (R17)."""
+
+    async def rate_book(self) -> RateBook:
+        """Every rate of the company, as of this transaction."""
+
+    async def save_charges(self, books: Books, charged: Charged, known: Known) -> None:
+        """All of a batch at once: charges, postings, balances, rollups, rejections kept and consumed."""
+
+    async def save_books(self, books: Books) -> None:
+        """Cycles, balances and postings alone: a renewal."""
+
+    async def find_charge(self, charge_id: UUID) -> PastCharge | None: ...
+
+    async def used_key(self, key: str) -> UsedKey | None: ...
+
+    async def save_reversal(self, books: Books, reversal: Reversal, key: str, used: UsedKey) -> None: ...
+
+
+class PlanWork(Protocol):
+    """One transaction on the plans, the directory and the rates of one company, which it locks."""
+
+    async def stored_plan(self) -> CompanyPlan | None:
+        """The company as it is, told as a plan; None when there is none of this name."""
+
+    async def save_company(self, plan: CompanyPlan) -> None: ...
+
+    async def add_office(self, plan: OfficePlan) -> UUID: ...
+
+    async def save_office(self, plan: OfficePlan) -> None: ...
+
+    async def office_id(self, slug: str) -> UUID: ...
+
+    async def plan_terms(self, office_id: UUID) -> tuple[Sequence[CommitmentTerms], Sequence[AllowanceTerms]]:
+        """What coming cycles will be granted, as it stands now in this transaction."""
+
+    async def lock_books(self, office_id: UUID, *, with_history: bool = False) -> Books: ...
+
+    async def save_books(self, books: Books) -> None: ...
+
+    async def sync_directory(
+        self,
+        members: Sequence[DirectoryMember] | None,
+        groups: Sequence[DirectoryGroup] | None,
+        contacts: Sequence[DirectoryContact] | None,
+        *,
+        is_replace: bool,
+    ) -> DirectorySync: ...
+
+    async def cards(self, name: str) -> Sequence[Card]:
+        """Every version of a deck."""
+
+    async def save_card(self, name: str, rates: Sequence[NewRate], placement: Placement) -> None: ...
+
+
+class Door(Protocol):
+    """The way into the database for stories."""
+
+    def begin(self, company_id: UUID, now: datetime) -> AbstractAsyncContextManager[Work]:
+        """One transaction."""
+
+    def provision(self, company: UUID | str, now: datetime) -> AbstractAsyncContextManager[PlanWork]:
+        """One transaction that changes what a company is, by id or by slug."""
+
+    async def again(self, story: Callable[[], Awaitable[T]]) -> T:
+        """Runs a story that is one transaction, and runs it again when the database broke it off to order writers."""
+
+    async def find_offices(
+        self, company_id: UUID, references: Collection[OfficeReference]
+    ) -> Mapping[OfficeReference, UUID]:
+        """The offices that references mean; those that mean none are left out."""
+
+    async def due_offices(self, company_id: UUID | None, now: datetime) -> Sequence[tuple[UUID, UUID]]:
+        """(company, office) of every office that a renewal waits for; of one company, or of all."""
+
+    async def rejected_events(
+        self,
+        company_id: UUID,
+        office_ids: Collection[UUID] | None,
+        *,
+        code: RejectionCode | None,
+        ids: Collection[UUID] | None,
+    ) -> Sequence[tuple[UUID, UsageEvent]]:
+        """(office, event) of kept rejections, oldest first; within the offices unless None."""

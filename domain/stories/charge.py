@@ -1,0 +1,162 @@
+"""Usage comes in, is charged, is tried again, is taken back."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from functools import partial
+from typing import NamedTuple
+from uuid import UUID
+
+from domain.access import Permission, Role, Scope, Viewer
+from domain.batch import check_batch
+from domain.charging import Decision, Outcome, Rejection, charge_batch
+from domain.errors import IdempotencyConflict, InvalidInput, NotFound, NotPermitted
+from domain.ports import Door, UsedKey
+from domain.renewal import renew
+from domain.reversal import reverse
+from domain.usage import MAX_KEY_CHARACTERS, RejectionCode, UsageEvent
+
+REVERSE = "reverseUsage"
+MAX_REASON_CHARACTERS = 500
+
+
+async def record_usage(
+    door: Door,
+    viewer: Viewer,
+    events: Sequence[UsageEvent],
+    *,
+    now: datetime,
+    is_backfill: bool = False,
+) -> list[Decision]:
+    """Charge a batch: one transaction per office, one decision per event, in the order of the events.
+
+    Every event names its office. Raises NotPermitted, and InvalidInput for a batch that is not well-formed; such a
+    batch changes nothing. What happened before an error in a later office stays: sending it all again is safe (R12).
+    """
+    viewer.require(Permission.RECORD_USAGE)
+    if is_backfill and viewer.role is not Role.OPERATOR:
+        raise NotPermitted("Only an operator may backfill closed billing cycles.")
+    if viewer.company_id is None:
+        raise NotFound("This token names no company.")
+    check_batch(events)
+    scope = Scope.of(viewer)
+    references = {event.office for event in events if event.office is not None}
+    offices = await door.find_offices(viewer.company_id, references)
+    decisions: list[Decision] = [_unknown_office(event) for event in events]
+    for office_id in sorted({office for office in offices.values() if scope.covers(office)}):
+        places = [at for at, event in enumerate(events) if event.office and offices.get(event.office) == office_id]
+        batch = [events[at] for at in places]
+        story = partial(_charge_office, door, viewer.company_id, office_id, batch, now=now, is_backfill=is_backfill)
+        for at, decision in zip(places, await door.again(story), strict=True):
+            decisions[at] = decision
+    return decisions
+
+
+async def _charge_office(
+    door: Door,
+    company_id: UUID,
+    office_id: UUID,
+    batch: Sequence[UsageEvent],
+    *,
+    now: datetime,
+    is_backfill: bool,
+) -> list[Decision]:
+    async with door.begin(company_id, now) as work:
+        books = await work.lock_books(office_id, with_history=is_backfill)
+        known = await work.known([event.key for event in batch])
+        directory = await work.directory([event for event in batch if event.key not in known.charges], office_id)
+        renew(books)
+        charged = charge_batch(
+            books,
+            batch,
+            rates=await work.rate_book(),
+            known=known,
+            directory=directory,
+            is_backfill=is_backfill,
+        )
+        await work.save_charges(books, charged, known)
+    return charged.decisions
+
+
+def _unknown_office(event: UsageEvent) -> Decision:
+    message = "There is no such office, or it is not yours to charge."
+    rejection = Rejection(RejectionCode.UNKNOWN_OFFICE, message, ("office",))
+    return Decision(event, Outcome.REJECTED, rejection=rejection)
+
+
+async def replay_rejected(
+    door: Door,
+    viewer: Viewer,
+    *,
+    now: datetime,
+    code: RejectionCode | None = None,
+    ids: Collection[UUID] | None = None,
+    is_backfill: bool = False,
+) -> list[Decision]:
+    """Try kept rejections again (R23): all, those with a code, or those named. Charging one consumes it."""
+    viewer.require(Permission.RECORD_USAGE)
+    if viewer.company_id is None:
+        raise NotFound("This token names no company.")
+    kept = await door.rejected_events(viewer.company_id, viewer.office_ids, code=code, ids=ids)
+    decisions: list[Decision] = []
+    for office_id in sorted({office for office, _ in kept}):
+        batch = [event for office, event in kept if office == office_id]
+        story = partial(_charge_office, door, viewer.company_id, office_id, batch, now=now, is_backfill=is_backfill)
+        decisions += await door.again(story)
+    return decisions
+
+
+class ReversalDone(NamedTuple):
+    reversal_id: UUID
+    charge_id: UUID
+    is_replayed: bool
+
+
+async def reverse_usage(
+    door: Door, viewer: Viewer, charge_id: UUID, *, key: str, reason: str, now: datetime
+) -> ReversalDone:
+    """Give back what a charge took (R36). Idempotent by key.
+
+    Raises NotPermitted, NotFound, AlreadyReversed, IdempotencyConflict, InvalidInput.
+    """
+    viewer.require(Permission.REVERSE_USAGE)
+    if not reason.strip() or len(reason) > MAX_REASON_CHARACTERS:
+        raise InvalidInput(f"Say why in 1 to {MAX_REASON_CHARACTERS} characters.", field=("reason",))
+    if not 0 < len(key) <= MAX_KEY_CHARACTERS:
+        raise InvalidInput(f"A key has 1 to {MAX_KEY_CHARACTERS} characters.", field=("idempotencyKey",))
+    return await door.again(partial(_reverse, door, viewer, charge_id, key=key, reason=reason.strip(), now=now))
+
+
+async def _reverse(
+    door: Door, viewer: Viewer, charge_id: UUID, *, key: str, reason: str, now: datetime
+) -> ReversalDone:
+    company_id, facts = viewer.company_id, {"usageRecordId": charge_id.hex, "reason": reason}
+    if company_id is None:
+        raise NotFound("There is no such usage record.", field=("usageRecordId",))
+    async with door.begin(company_id, now) as work:
+        used = await work.used_key(key)
+        if used is not None:
+            check_same(used, REVERSE, facts)
+            return ReversalDone(used.result_id, charge_id, is_replayed=True)
+        found = await work.find_charge(charge_id)
+        if found is None or not Scope.of(viewer).covers(found.office_id):
+            raise NotFound("There is no such usage record.", field=("usageRecordId",))
+        books = await work.lock_books(found.office_id)
+        original = await work.find_charge(charge_id) or found
+        renew(books)
+        reversal = reverse(books, original, reason=reason, author=viewer.name)
+        await work.save_reversal(books, reversal, key, UsedKey(REVERSE, facts, reversal.id))
+    return ReversalDone(reversal.id, charge_id, is_replayed=False)
+
+
+def check_same(used: UsedKey, operation: str, facts: dict[str, str]) -> None:
+    """Raises IdempotencyConflict when a key comes again with something else (R32)."""
+    if used.operation != operation:
+        raise IdempotencyConflict(
+            f"This idempotency key belongs to {used.operation}.", differing_fields=("idempotencyKey",)
+        )
+    differing = tuple(name for name, value in facts.items() if used.facts.get(name) != value)
+    if differing:
+        raise IdempotencyConflict(
+            "This idempotency key was used with other facts: take a new key for a new request.",
+            differing_fields=differing,
+        )

@@ -1,0 +1,131 @@
+"""How a company, its plans, its directory and its rates get in."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from functools import partial
+from uuid import UUID
+
+from domain.access import Permission, Scope, Viewer
+from domain.errors import NotFound
+from domain.ledger import CONTRACT, Books, Details
+from domain.periods import CycleTerms, first_instant
+from domain.plan_changes import compare_company, compare_office
+from domain.ports import DirectorySync, Door, PlanWork
+from domain.provisioning import (
+    CompanyPlan,
+    DirectoryContact,
+    DirectoryGroup,
+    DirectoryMember,
+    OfficePlan,
+)
+from domain.rate_cards import CardLoaded, place_card
+from domain.rates import NewRate
+from domain.renewal import change_terms, open_first_cycle, raise_allowance, raise_commitment, renew
+
+
+async def apply_company(door: Door, plan: CompanyPlan, *, now: datetime, is_dry_run: bool = False) -> list[str]:
+    """Make a company be as its plan says; the changes, one sentence each. Applying it again changes nothing."""
+    return await door.again(partial(_apply, door, plan, now, is_dry_run))
+
+
+async def _apply(door: Door, plan: CompanyPlan, now: datetime, is_dry_run: bool) -> list[str]:
+    async with door.provision(plan.slug, now) as work:
+        stored = await work.stored_plan()
+        changes = compare_company(stored, plan)
+        if is_dry_run or not changes:
+            return changes
+        await work.save_company(plan)
+        known = {office.slug: office for office in stored.offices} if stored else {}
+        for office in sorted(plan.offices, key=lambda office: office.slug):
+            before = known.get(office.slug)
+            if before is None:
+                await _open_office(work, office, now)
+            elif compare_office(before, office):
+                await _change_office(work, before, office)
+        await work.sync_directory(plan.members, plan.groups, plan.contacts, is_replace=False)
+    return changes
+
+
+async def _open_office(work: PlanWork, plan: OfficePlan, now: datetime) -> None:
+    office_id = await work.add_office(plan)
+    books = await work.lock_books(office_id)
+    moment = now
+    if plan.opened_on is not None:
+        moment = first_instant(plan.opened_on, plan.time_zone)
+    open_first_cycle(books, moment)
+    details = Details(note="Credits brought along.")
+    books.into_universal(plan.opening_credits_micros, CONTRACT, details)
+    renew(books)
+    await work.save_books(books)
+
+
+async def _change_office(work: PlanWork, before: OfficePlan, plan: OfficePlan) -> None:
+    """Cycles that are due by now were due under the old terms: they are renewed before anything changes."""
+    books = await work.lock_books(await work.office_id(plan.slug))
+    renew(books)
+    terms = CycleTerms(time_zone=plan.time_zone, anchor_day=plan.anchor_day)
+    if terms != books.funds.office.terms:
+        change_terms(books, terms)
+    await work.save_office(plan)
+    await _raise_at_once(work, books, plan)
+    await work.save_books(books)
+
+
+async def _raise_at_once(work: PlanWork, books: Books, plan: OfficePlan) -> None:
+    commitments, allowances = await work.plan_terms(books.funds.office.id)
+    immediate = {commitment.kind for commitment in plan.commitments if commitment.is_immediate}
+    for commitment in commitments:
+        if commitment.kind in immediate:
+            raise_commitment(books, commitment)
+    covered = {allowance.service for allowance in plan.allowances if allowance.is_immediate}
+    for allowance in allowances:
+        if allowance.service in covered:
+            raise_allowance(books, allowance)
+
+
+async def sync_directory(
+    door: Door,
+    viewer: Viewer,
+    *,
+    members: Sequence[DirectoryMember] | None,
+    groups: Sequence[DirectoryGroup] | None,
+    contacts: Sequence[DirectoryContact] | None,
+    is_replace: bool,
+    now: datetime,
+) -> DirectorySync:
+    """Bring members, groups and contacts up to date; with `is_replace`, whoever is not named becomes inactive.
+
+    A kind that is None is left alone.
+    """
+    viewer.require(Permission.SYNC_DIRECTORY)
+    company_id = viewer.company_id
+    if company_id is None or not Scope.of(viewer).is_whole_company:
+        raise NotFound("A directory belongs to a whole company: this token does not cover one.")
+
+    async def story() -> DirectorySync:
+        async with door.provision(company_id, now) as work:
+            return await work.sync_directory(members, groups, contacts, is_replace=is_replace)
+
+    return await door.again(story)
+
+
+async def load_deck(
+    door: Door,
+    company_id: UUID,
+    *,
+    card: str,
+    rates: Sequence[NewRate],
+    effective_from: datetime,
+    now: datetime,
+) -> CardLoaded:
+    """Put a deck in force, whole or not at all (R18, R19). Raises RateConflict when it would change the past."""
+
+    async def story() -> CardLoaded:
+        async with door.provision(company_id, now) as work:
+            placement = place_card(await work.cards(card), rates, effective_from=effective_from, now=now)
+            if placement.is_unchanged:
+                return CardLoaded(0, placement)
+            await work.save_card(card, rates, placement)
+        return CardLoaded(len(rates), placement)
+
+    return await door.again(story)

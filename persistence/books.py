@@ -1,0 +1,323 @@
+"""An office's books: locked, loaded, and saved again (R4, R9).
+
+The office row is locked alone and everything else is read after it: a joined read would be stale under PostgreSQL's
+READ COMMITTED. What the rules moved is found by comparing with what was loaded.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import and_, bindparam, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from domain.catalogue import Cadence, Service, UsageType, WalletKind
+from domain.errors import NotFound
+from domain.funds import (
+    AllowanceCycle,
+    AllowanceTerms,
+    CommitmentCycle,
+    CommitmentTerms,
+    Cycle,
+    Funds,
+    OfficeTerms,
+)
+from domain.ledger import Books, Posting
+from domain.numbers import office_line
+from domain.periods import CycleTerms, YearMonth
+from persistence.bulk import insert_rows
+from persistence.ids import new_id
+from persistence.tables.company import COMPANY, OFFICE, OFFICE_NUMBER
+from persistence.tables.funds import ALLOWANCE, ALLOWANCE_CYCLE, BILLING_CYCLE, POSTING, WALLET, WALLET_CYCLE
+
+POSTING_COLUMNS = ("company_id", "office_id", *Posting._fields)
+
+
+class LoadedBooks:
+    """Books together with what they looked like when they were loaded."""
+
+    def __init__(self, books: Books) -> None:
+        self.books = books
+        funds = books.funds
+        self._cycles = {cycle.starts_at: replace(cycle) for cycle in funds.cycles}
+        self._accounts = {(item.wallet_id, item.starts_at): replace(item) for item in funds.commitment_cycles}
+        self._allowances = {key: replace(item) for key, item in funds.allowance_cycles.items()}
+
+    def changed_cycles(self) -> list[Cycle]:
+        cycles = self.books.funds.cycles
+        return [cycle for cycle in cycles if self._cycles.get(cycle.starts_at, cycle) != cycle]
+
+    def changed_commitments(self) -> list[CommitmentCycle]:
+        accounts = self.books.funds.commitment_cycles
+        return [item for item in accounts if self._accounts.get((item.wallet_id, item.starts_at), item) != item]
+
+    def changed_allowances(self) -> list[AllowanceCycle]:
+        allowances = self.books.funds.allowance_cycles
+        return [item for key, item in allowances.items() if self._allowances.get(key, item) != item]
+
+
+async def lock_books(
+    connection: AsyncConnection, company_id: UUID, office_id: UUID, now: datetime, *, with_history: bool
+) -> LoadedBooks:
+    """Raises NotFound for an office the company does not have."""
+    mine = and_(OFFICE.c.company_id == company_id, OFFICE.c.id == office_id)
+    locked = (await connection.execute(select(OFFICE).where(mine).with_for_update(key_share=True))).one_or_none()
+    if locked is None:
+        raise NotFound("There is no such office.")
+    company = (await connection.execute(select(COMPANY).where(COMPANY.c.company_id == company_id))).one()
+    cycles = await _cycles(connection, company_id, office_id, with_history=with_history)
+    wallets = await _of_office(connection, WALLET, company_id, office_id)
+    universal = next((row for row in wallets if row.kind == WalletKind.UNIVERSAL), None)
+    if universal is None:
+        raise NotFound("This office has no wallet for universal credits yet.")
+    funds = Funds(
+        office=await _terms(connection, locked, company),
+        cycles=cycles,
+        commitments=[commitment_terms(row) for row in wallets if row.kind != WalletKind.UNIVERSAL],
+        commitment_cycles=await _commitment_cycles(connection, company_id, office_id, with_history=with_history),
+        allowances=[allowance_terms(row) for row in await _of_office(connection, ALLOWANCE, company_id, office_id)],
+        allowance_cycles=await _allowance_cycles(connection, company_id, office_id, cycles),
+        universal_wallet_id=universal.id,
+        universal_micros=universal.balance_micros,
+        next_sequence=locked.next_sequence,
+        renew_due_at=locked.renew_due_at,
+    )
+    return LoadedBooks(Books(funds, now, new_id))
+
+
+async def _of_office(connection: AsyncConnection, table: Any, company_id: UUID, office_id: UUID) -> Sequence[Any]:
+    statement = select(table).where(table.c.company_id == company_id, table.c.office_id == office_id)
+    return (await connection.execute(statement)).all()
+
+
+async def _terms(connection: AsyncConnection, office: Any, company: Any) -> OfficeTerms:
+    numbers = await _of_office(connection, OFFICE_NUMBER, office.company_id, office.id)
+    return OfficeTerms(
+        company_id=office.company_id,
+        id=office.id,
+        region=office.region_code,
+        line=office_line(
+            office.region_code, company.domestic_regions, sorted(number.phone_number for number in numbers)
+        ),
+        terms=CycleTerms(time_zone=office.time_zone, anchor_day=office.anchor_day),
+        late_window=timedelta(hours=company.late_usage_hours),
+        decks=tuple(office.decks or company.decks),
+    )
+
+
+def commitment_terms(row: Any) -> CommitmentTerms:
+    return CommitmentTerms(
+        wallet_id=row.id,
+        kind=WalletKind(row.kind),
+        committed_micros=row.committed_micros,
+        cadence=Cadence(row.cadence),
+    )
+
+
+def allowance_terms(row: Any) -> AllowanceTerms:
+    return AllowanceTerms(
+        id=row.id,
+        service=Service(row.service),
+        quantity=row.quantity,
+        usage_types=frozenset(UsageType(name) for name in row.usage_types),
+    )
+
+
+async def _cycles(connection: AsyncConnection, company_id: UUID, office_id: UUID, *, with_history: bool) -> list[Cycle]:
+    table = BILLING_CYCLE
+    statement = select(table).where(table.c.company_id == company_id, table.c.office_id == office_id)
+    if not with_history:
+        statement = statement.where(table.c.closed_at.is_(None))
+    rows = (await connection.execute(statement.order_by(table.c.starts_at))).all()
+    return [
+        Cycle(
+            starts_at=row.starts_at,
+            ends_at=row.ends_at,
+            closes_at=row.closes_at,
+            month=YearMonth.from_number(row.month),
+            terms=CycleTerms(time_zone=row.time_zone, anchor_day=row.anchor_day),
+            closed_at=row.closed_at,
+        )
+        for row in rows
+    ]
+
+
+async def _commitment_cycles(
+    connection: AsyncConnection, company_id: UUID, office_id: UUID, *, with_history: bool
+) -> list[CommitmentCycle]:
+    table = WALLET_CYCLE
+    statement = select(table).where(table.c.company_id == company_id, table.c.office_id == office_id)
+    if not with_history:
+        statement = statement.where(table.c.closed_at.is_(None))
+    return [
+        CommitmentCycle(
+            wallet_id=row.wallet_id,
+            kind=WalletKind(row.kind),
+            starts_at=row.starts_at,
+            ends_at=row.ends_at,
+            closes_at=row.closes_at,
+            month=YearMonth.from_number(row.month),
+            cadence=Cadence(row.cadence),
+            committed_micros=row.committed_micros,
+            balance_micros=row.balance_micros,
+            spent_micros=row.spent_micros,
+            expired_micros=row.expired_micros,
+            closed_at=row.closed_at,
+        )
+        for row in (await connection.execute(statement.order_by(table.c.starts_at))).all()
+    ]
+
+
+async def _allowance_cycles(
+    connection: AsyncConnection, company_id: UUID, office_id: UUID, cycles: Sequence[Cycle]
+) -> dict[tuple[YearMonth, Service], AllowanceCycle]:
+    if not cycles:
+        return {}
+    table = ALLOWANCE_CYCLE
+    statement = select(table).where(
+        table.c.company_id == company_id,
+        table.c.office_id == office_id,
+        table.c.month >= min(cycle.month.number for cycle in cycles),
+    )
+    found = [
+        AllowanceCycle(
+            id=row.id,
+            service=Service(row.service),
+            month=YearMonth.from_number(row.month),
+            usage_types=frozenset(UsageType(name) for name in row.usage_types),
+            committed_quantity=row.committed_quantity,
+            spent_quantity=row.spent_quantity,
+        )
+        for row in (await connection.execute(statement)).all()
+    ]
+    return {(item.month, item.service): item for item in found}
+
+
+async def save_funds(connection: AsyncConnection, loaded: LoadedBooks) -> None:
+    """Cycles, balances and the office's counters: what the rules moved. Charges refer to it, postings to charges."""
+    funds = loaded.books.funds
+    company_id, office_id = funds.office.company_id, funds.office.id
+    await _save_cycles(connection, loaded, company_id, office_id)
+    await _save_commitments(connection, loaded, company_id, office_id)
+    await _save_allowances(connection, loaded, company_id, office_id)
+    await connection.execute(
+        update(WALLET)
+        .where(WALLET.c.company_id == company_id, WALLET.c.id == funds.universal_wallet_id)
+        .values(balance_micros=funds.universal_micros)
+    )
+    await connection.execute(
+        update(OFFICE)
+        .where(OFFICE.c.company_id == company_id, OFFICE.c.id == office_id)
+        .values(next_sequence=funds.next_sequence, renew_due_at=funds.renew_due_at)
+    )
+
+
+async def save_postings(connection: AsyncConnection, books: Books) -> None:
+    office = books.funds.office
+    rows = [[office.company_id, office.id, *posting] for posting in books.postings]
+    await insert_rows(connection, POSTING, POSTING_COLUMNS, rows)
+
+
+async def _save_cycles(connection: AsyncConnection, loaded: LoadedBooks, company_id: UUID, office_id: UUID) -> None:
+    new = [
+        {
+            "company_id": company_id,
+            "office_id": office_id,
+            "starts_at": cycle.starts_at,
+            "month": cycle.month.number,
+            "ends_at": cycle.ends_at,
+            "closes_at": cycle.closes_at,
+            "closed_at": cycle.closed_at,
+            "time_zone": cycle.terms.time_zone,
+            "anchor_day": cycle.terms.anchor_day,
+        }
+        for cycle in loaded.books.new_cycles
+    ]
+    if new:
+        await connection.execute(insert(BILLING_CYCLE), new)
+    for cycle in loaded.changed_cycles():
+        await connection.execute(
+            update(BILLING_CYCLE)
+            .where(
+                BILLING_CYCLE.c.company_id == company_id,
+                BILLING_CYCLE.c.office_id == office_id,
+                BILLING_CYCLE.c.starts_at == cycle.starts_at,
+            )
+            .values(ends_at=cycle.ends_at, closes_at=cycle.closes_at, closed_at=cycle.closed_at)
+        )
+
+
+async def _save_commitments(
+    connection: AsyncConnection, loaded: LoadedBooks, company_id: UUID, office_id: UUID
+) -> None:
+    new = [
+        {
+            "company_id": company_id,
+            "wallet_id": item.wallet_id,
+            "starts_at": item.starts_at,
+            "office_id": office_id,
+            "kind": item.kind.value,
+            "month": item.month.number,
+            "cadence": item.cadence.value,
+            **_movable(item),
+        }
+        for item in loaded.books.new_commitment_cycles
+    ]
+    if new:
+        await connection.execute(insert(WALLET_CYCLE), new)
+    for item in loaded.changed_commitments():
+        await connection.execute(
+            update(WALLET_CYCLE)
+            .where(
+                WALLET_CYCLE.c.company_id == company_id,
+                WALLET_CYCLE.c.wallet_id == item.wallet_id,
+                WALLET_CYCLE.c.starts_at == item.starts_at,
+            )
+            .values(**_movable(item))
+        )
+
+
+def _movable(item: CommitmentCycle) -> dict[str, Any]:
+    return {
+        "ends_at": item.ends_at,
+        "closes_at": item.closes_at,
+        "closed_at": item.closed_at,
+        "committed_micros": item.committed_micros,
+        "balance_micros": item.balance_micros,
+        "spent_micros": item.spent_micros,
+        "expired_micros": item.expired_micros,
+    }
+
+
+async def _save_allowances(connection: AsyncConnection, loaded: LoadedBooks, company_id: UUID, office_id: UUID) -> None:
+    new = [
+        {
+            "company_id": company_id,
+            "id": item.id,
+            "office_id": office_id,
+            "service": item.service.value,
+            "month": item.month.number,
+            "usage_types": sorted(item.usage_types),
+            "committed_quantity": item.committed_quantity,
+            "spent_quantity": item.spent_quantity,
+        }
+        for item in loaded.books.new_allowance_cycles
+    ]
+    if new:
+        await connection.execute(insert(ALLOWANCE_CYCLE), new)
+    changed = [
+        {
+            "row_id": item.id,
+            "usage_types": sorted(item.usage_types),
+            "committed_quantity": item.committed_quantity,
+            "spent_quantity": item.spent_quantity,
+        }
+        for item in loaded.changed_allowances()
+    ]
+    if changed:
+        mine = and_(ALLOWANCE_CYCLE.c.company_id == company_id, ALLOWANCE_CYCLE.c.id == bindparam("row_id"))
+        names = ("usage_types", "committed_quantity", "spent_quantity")
+        values: dict[str, Any] = {name: bindparam(name) for name in names}
+        await connection.execute(update(ALLOWANCE_CYCLE).where(mine).values(values), changed)

@@ -1,0 +1,1 @@
+"""One history of migrations for both engines."""

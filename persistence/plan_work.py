@@ -1,0 +1,85 @@
+"""One transaction that changes what a company is: `domain.ports.PlanWork` over one connection."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from domain.errors import NotFound
+from domain.funds import AllowanceTerms, CommitmentTerms
+from domain.ledger import Books
+from domain.ports import DirectorySync
+from domain.provisioning import CompanyPlan, DirectoryContact, DirectoryGroup, DirectoryMember, OfficePlan
+from domain.rate_cards import Card, Placement
+from domain.rates import NewRate
+from persistence import provisioning, rate_index
+from persistence.books import LoadedBooks, lock_books, save_funds, save_postings
+from persistence.directory_store import synchronise
+
+
+class ProvisioningWork:
+    """See `domain.ports.PlanWork`. Holds the lock on the company's row."""
+
+    def __init__(self, connection: AsyncConnection, stored: Any | None, now: datetime) -> None:
+        self._connection = connection
+        self._stored = stored
+        self._now = now
+        self._company_id: UUID | None = stored.company_id if stored is not None else None
+        self._loaded: dict[UUID, LoadedBooks] = {}
+
+    @classmethod
+    async def of(cls, connection: AsyncConnection, company: UUID | str, now: datetime) -> "ProvisioningWork":
+        return cls(connection, await provisioning.lock_company(connection, company), now)
+
+    @property
+    def company_id(self) -> UUID:
+        if self._company_id is None:
+            raise NotFound("There is no such company yet: describe it in a file and apply that first.")
+        return self._company_id
+
+    async def stored_plan(self) -> CompanyPlan | None:
+        if self._stored is None:
+            return None
+        return await provisioning.stored_plan(self._connection, self._stored)
+
+    async def save_company(self, plan: CompanyPlan) -> None:
+        self._company_id = await provisioning.save_company(self._connection, self._stored, plan, self._now)
+
+    async def add_office(self, plan: OfficePlan) -> UUID:
+        return await provisioning.add_office(self._connection, self.company_id, plan, self._now)
+
+    async def save_office(self, plan: OfficePlan) -> None:
+        await provisioning.save_office(self._connection, self.company_id, plan)
+
+    async def office_id(self, slug: str) -> UUID:
+        return await provisioning.find_office_id(self._connection, self.company_id, slug)
+
+    async def plan_terms(self, office_id: UUID) -> tuple[Sequence[CommitmentTerms], Sequence[AllowanceTerms]]:
+        return await provisioning.plan_terms(self._connection, self.company_id, office_id)
+
+    async def lock_books(self, office_id: UUID, *, with_history: bool = False) -> Books:
+        loaded = await lock_books(self._connection, self.company_id, office_id, self._now, with_history=with_history)
+        self._loaded[office_id] = loaded
+        return loaded.books
+
+    async def save_books(self, books: Books) -> None:
+        await save_funds(self._connection, self._loaded[books.funds.office.id])
+        await save_postings(self._connection, books)
+
+    async def sync_directory(
+        self,
+        members: Sequence[DirectoryMember] | None,
+        groups: Sequence[DirectoryGroup] | None,
+        contacts: Sequence[DirectoryContact] | None,
+        *,
+        is_replace: bool,
+    ) -> DirectorySync:
+        return await synchronise(self._connection, self.company_id, members, groups, contacts, is_replace=is_replace)
+
+    async def cards(self, name: str) -> Sequence[Card]:
+        return await rate_index.find_cards(self._connection, self.company_id, name)
+
+    async def save_card(self, name: str, rates: Sequence[NewRate], placement: Placement) -> None:
+        await rate_index.save_card(self._connection, self.company_id, name, rates, placement, self._now)

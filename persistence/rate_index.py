@@ -1,0 +1,142 @@
+"""Decks of rates, stored whole and held in memory by prefix: no call reads the table (R18–R20).
+
+A company's `rates_version` tells a held book that it is old; it is read in the charging transaction.
+"""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import and_, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from domain.catalogue import Direction, Service, UsageType
+from domain.rate_cards import Card, Placement
+from domain.rates import Increment, NewRate, Rate, RateBook
+from persistence.bulk import insert_rows
+from persistence.ids import new_id
+from persistence.tables.company import COMPANY
+from persistence.tables.rates import RATE, RATE_CARD
+
+BOOKS_HELD = 64
+RATE_COLUMNS = (
+    *("company_id", "id", "card_id", "service", "usage_type", "direction", "prefix", "destination"),
+    *("nanos_per_unit", "first_seconds", "next_seconds", "connection_fee_micros", "priority", "is_blocked"),
+)
+
+
+class RateBooks:
+    """The rate books of the companies charged lately, one of each."""
+
+    def __init__(self) -> None:
+        self._held: OrderedDict[UUID, tuple[int, RateBook]] = OrderedDict()
+
+    async def get(self, connection: AsyncConnection, company_id: UUID) -> RateBook:
+        statement = select(COMPANY.c.rates_version).where(COMPANY.c.company_id == company_id)
+        version = (await connection.execute(statement)).scalar_one()
+        held = self._held.get(company_id)
+        if held is None or held[0] != version:
+            held = version, RateBook(await _load(connection, company_id))
+            self._held[company_id] = held
+            while len(self._held) > BOOKS_HELD:
+                self._held.popitem(last=False)
+        self._held.move_to_end(company_id)
+        return held[1]
+
+
+async def _load(connection: AsyncConnection, company_id: UUID) -> Sequence[Rate]:
+    cards = {card.id: card for card in await _cards(connection, company_id)}
+    services = {service.value: service for service in Service}
+    usage_types: dict[str | None, UsageType | None] = {None: None, **{kind.value: kind for kind in UsageType}}
+    directions: dict[str | None, Direction | None] = {None: None, **{way.value: way for way in Direction}}
+    increments: dict[tuple[int, int], Increment] = {}
+    columns = [RATE.c[name] for name in RATE_COLUMNS[1:]]
+    rates = []
+    for row in (await connection.execute(select(*columns).where(RATE.c.company_id == company_id))).all():
+        rate_id, card_id, service, usage_type, direction, prefix, destination, nanos, *rest = row
+        card = cards[card_id]
+        first, following, fee, priority, is_blocked = rest
+        increment = increments.setdefault((first, following), Increment(first, following))
+        rates.append(
+            Rate(
+                rate_id,
+                card.name,
+                services[service],
+                usage_types[usage_type],
+                directions[direction],
+                prefix,
+                destination,
+                nanos,
+                increment,
+                fee,
+                priority,
+                is_blocked,
+                card.effective_from,
+                card.effective_until,
+            )
+        )
+    return rates
+
+
+async def _cards(connection: AsyncConnection, company_id: UUID) -> Sequence[Any]:
+    return (await connection.execute(select(RATE_CARD).where(RATE_CARD.c.company_id == company_id))).all()
+
+
+async def find_cards(connection: AsyncConnection, company_id: UUID, name: str) -> list[Card]:
+    return [
+        Card(row.id, row.effective_from, row.effective_until, row.checksum)
+        for row in await _cards(connection, company_id)
+        if row.name == name
+    ]
+
+
+async def save_card(
+    connection: AsyncConnection,
+    company_id: UUID,
+    name: str,
+    rates: Sequence[NewRate],
+    placement: Placement,
+    now: datetime,
+) -> None:
+    """The new version, the end of its predecessor, and the sign that held books are old."""
+    card_id = new_id()
+    if placement.predecessor_id is not None:
+        mine = and_(RATE_CARD.c.company_id == company_id, RATE_CARD.c.id == placement.predecessor_id)
+        await connection.execute(update(RATE_CARD).where(mine).values(effective_until=placement.effective_from))
+    await connection.execute(
+        insert(RATE_CARD).values(
+            company_id=company_id,
+            id=card_id,
+            name=name,
+            effective_from=placement.effective_from,
+            effective_until=placement.effective_until,
+            rate_count=len(rates),
+            checksum=placement.checksum,
+            imported_at=now,
+        )
+    )
+    await insert_rows(connection, RATE, RATE_COLUMNS, [_row(company_id, card_id, rate) for rate in rates])
+    await connection.execute(
+        update(COMPANY).where(COMPANY.c.company_id == company_id).values(rates_version=COMPANY.c.rates_version + 1)
+    )
+
+
+def _row(company_id: UUID, card_id: UUID, rate: NewRate) -> list[Any]:
+    return [
+        company_id,
+        new_id(),
+        card_id,
+        rate.service.value,
+        rate.usage_type.value if rate.usage_type else None,
+        rate.direction.value if rate.direction else None,
+        rate.prefix,
+        rate.destination,
+        rate.nanos_per_unit,
+        rate.increment.first_seconds,
+        rate.increment.next_seconds,
+        rate.connection_fee_micros,
+        rate.priority,
+        rate.is_blocked,
+    ]

@@ -1,0 +1,58 @@
+"""What a resolver is given of one request: who asks, what he may touch, the moment, the database, the loaders.
+
+Made by the edge for every request. The clock is read there; all of a request sees one `now`.
+"""
+
+from asyncio import Task, ensure_future
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import strawberry
+
+from domain.access import Permission, Scope, Viewer
+from persistence.database import Database
+from schema.connections import CursorSeal
+from schema.loaders import Loaders
+
+RenewDue = Callable[[Scope, datetime], Coroutine[Any, Any, None]]
+"""Runs the renewals that are due in a scope's offices (R9); cheap when none is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    viewer: Viewer
+    scope: Scope
+    now: datetime
+    """Aware UTC."""
+    database: Database
+    cursor_key: bytes
+    """Secret that seals cursors, the same in every process and after a restart."""
+    renew_due: RenewDue
+    loaders: Loaders = field(init=False)
+    _renewals: dict[Scope, Task[None]] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "loaders", Loaders(self.database, self.scope, self.now))
+
+    def renewed(self, scope: Scope | None = None) -> Awaitable[None]:
+        """To be awaited before balances or cycles are read: once a request and scope, whoever asks first (R9)."""
+        scope = scope or self.scope
+        if scope not in self._renewals:
+            self._renewals[scope] = ensure_future(self.renew_due(scope, self.now))
+        return self._renewals[scope]
+
+    def scope_of(self, company_id: UUID) -> Scope:
+        """The scope for what hangs on a company object, which an operator may have got by its slug."""
+        return self.scope.within(company_id)
+
+    def cursors(self, shape: tuple[type, ...], *list_name: object) -> CursorSeal:
+        return CursorSeal(self.cursor_key, shape, self.scope.company_id, *list_name)
+
+    def may(self, permission: Permission) -> bool:
+        return self.viewer.may(permission)
+
+
+Info = strawberry.Info[Context, None]

