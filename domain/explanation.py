@@ -4,7 +4,8 @@ They answer the product page's question "Why was I charged if I have a plan allo
 nothing is looked up, so the answer is the same years later. A reversal carries negative amounts and gives back.
 """
 
-from typing import NamedTuple, Protocol
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from domain.catalogue import (
     COMMITMENT_OF,
@@ -51,45 +52,32 @@ _TYPE_WORDS = {
 }
 
 
-class Paid(Protocol):
-    """The columns of a charge that say what it cost and who paid."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paid:
+    """What of a charge says what it cost and who paid. On a reversal quantities and amounts are negative."""
 
-    @property
-    def service(self) -> Service: ...
-    @property
-    def usage_type(self) -> UsageType: ...
-    @property
-    def month(self) -> int: ...
-    @property
-    def is_booked_late(self) -> bool: ...
-    @property
-    def is_reversal(self) -> bool: ...
-    @property
-    def duration_seconds(self) -> int | None: ...
-    @property
-    def quantity(self) -> int: ...
-    @property
-    def rate_nanos(self) -> Nanos: ...
-    @property
-    def increment(self) -> Increment: ...
-    @property
-    def connection_fee_micros(self) -> Micros: ...
-    @property
-    def list_price_micros(self) -> Micros: ...
-    @property
-    def plan_quantity(self) -> int: ...
-    @property
-    def plan_micros(self) -> Micros: ...
-    @property
-    def commitment_micros(self) -> Micros: ...
-    @property
-    def universal_micros(self) -> Micros: ...
-    @property
-    def sources(self) -> int: ...
-    @property
-    def coverage(self) -> Coverage: ...
-    @property
-    def has_commitment(self) -> bool: ...
+    service: Service
+    usage_type: UsageType
+    month: int
+    """Of the cycle it is booked in: 202603."""
+    is_booked_late: bool
+    is_reversal: bool
+    duration_seconds: int | None
+    """Measured, before increments."""
+    quantity: int
+    rate_nanos: Nanos
+    increment: Increment
+    connection_fee_micros: Micros
+    """Of the rate; charged where anything was used at all."""
+    list_price_micros: Micros
+    plan_quantity: int
+    plan_micros: Micros
+    commitment_micros: Micros
+    universal_micros: Micros
+    sources: int
+    """The set of payers as three bits."""
+    coverage: Coverage
+    has_commitment: bool
 
 
 class Share(NamedTuple):

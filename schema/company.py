@@ -51,18 +51,14 @@ async def _plan_usage_totals(
     info: Info,
     month: Annotated[
         Month,
-        strawberry.argument(
-            description="Each office's billing cycle with this label; its current one when left out."
-        ),
+        strawberry.argument(description="Each office's billing cycle with this label; its current one when left out."),
     ] = None,
 ) -> list[PlanUsageTotal]:
     context = info.context
     context.viewer.require(Permission.VIEW_WALLETS)
     scope = context.scope_of(root.row.company_id)
     await context.renewed(scope)
-    rows = await read_plan_usage_totals(
-        context.database, scope, now=context.now, month=month.number if month else None
-    )
+    rows = await read_plan_usage_totals(context.database, scope, now=context.now, month=month.number if month else None)
     return [plan_usage_total_of(row) for row in in_page_order(list(rows))]
 
 

@@ -149,9 +149,7 @@ def page(
     seal: CursorSeal, window: Window, found: Slice, nodes: Iterable[T], position: Callable[[Any], Position]
 ) -> dict[str, Any]:
     """The fields of a connection, from the rows found and what they look like on the wire."""
-    edges = [
-        Edge(cursor=seal.close(position(row)), node=node) for row, node in zip(found.rows, nodes, strict=True)
-    ]
+    edges = [Edge(cursor=seal.close(position(row)), node=node) for row, node in zip(found.rows, nodes, strict=True)]
     info = PageInfo(
         has_next_page=window.before is not None if window.is_from_end else found.has_more,
         has_previous_page=found.has_more if window.is_from_end else window.after is not None,

@@ -15,17 +15,20 @@ from schema.loaders import AnyRow
 from schema.nodes import Node
 from schema.office import Office, office_of
 from schema.scalars import PhoneNumber
-from schema.words import GroupKind
+from schema.words import GroupKind, describe
 
 _BY_NAME = (str, UUID)
 
-UsagePartyKind = strawberry.enum(PartyKind, name="UsagePartyKind", description="Whom usage can belong to.")
-for _value, _text in zip(
-    PartyKind.__strawberry_definition__.values,  # type: ignore[attr-defined]
-    ("A member: a user of the phone system.", "A group of members.", "An outside contact."),
-    strict=True,
-):
-    _value.description = _text
+describe(
+    PartyKind,
+    "Whom usage can belong to.",
+    {
+        "MEMBER": "A user of the phone system.",
+        "GROUP": "A group of members.",
+        "CONTACT": "An outside party in the company's address book.",
+    },
+    name="UsagePartyKind",
+)
 
 
 async def _office_of(root: "Member | Group", info: Info) -> Office | None:

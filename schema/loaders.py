@@ -121,9 +121,7 @@ class Loaders:
     def billing_cycles(self) -> DataLoader[Newest, list[AnyRow]]:
         async def read(limit: int, keys: list[Newest]) -> list[list[AnyRow]]:
             ids = [key.id for key in keys]
-            rows = await read_billing_cycles(
-                self._database, self._scope, office_ids=ids, now=self._now, limit=limit
-            )
+            rows = await read_billing_cycles(self._database, self._scope, office_ids=ids, now=self._now, limit=limit)
             return grouped(ids, rows, lambda row: row.office_id)
 
         return DataLoader(load_fn=partial(_each, lambda key: key.limit, read))
@@ -132,9 +130,7 @@ class Loaders:
     def wallet_cycles(self) -> DataLoader[Newest, list[AnyRow]]:
         async def read(limit: int, keys: list[Newest]) -> list[list[AnyRow]]:
             ids = [key.id for key in keys]
-            rows = await read_wallet_cycles(
-                self._database, self._scope, wallet_ids=ids, now=self._now, limit=limit
-            )
+            rows = await read_wallet_cycles(self._database, self._scope, wallet_ids=ids, now=self._now, limit=limit)
             return grouped(ids, rows, lambda row: row.wallet_id)
 
         return DataLoader(load_fn=partial(_each, lambda key: key.limit, read))
@@ -143,9 +139,7 @@ class Loaders:
     def plan_usage_of_office(self) -> DataLoader[InMonth, list[AnyRow]]:
         async def read(month: int | None, keys: list[InMonth]) -> list[list[AnyRow]]:
             ids = [key.office_id for key in keys]
-            rows = await read_plan_usage(
-                self._database, self._scope, office_ids=ids, now=self._now, month=month
-            )
+            rows = await read_plan_usage(self._database, self._scope, office_ids=ids, now=self._now, month=month)
             return grouped(ids, rows, lambda row: row.office_id)
 
         return DataLoader(load_fn=partial(_each, lambda key: key.month, read))
@@ -164,9 +158,7 @@ async def _each(
     return [answers[key] for key in keys]
 
 
-def grouped(
-    keys: Collection[K], rows: Sequence[AnyRow], key_of: Callable[[AnyRow], K]
-) -> list[list[AnyRow]]:
+def grouped(keys: Collection[K], rows: Sequence[AnyRow], key_of: Callable[[AnyRow], K]) -> list[list[AnyRow]]:
     """The rows of each key, in the order of the keys."""
     of_key: defaultdict[K, list[AnyRow]] = defaultdict(list)
     for row in rows:

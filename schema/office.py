@@ -38,9 +38,7 @@ async def _billing_cycle(root: "Office", info: Info) -> BillingCycle:
 async def _billing_cycles(
     root: "Office",
     info: Info,
-    first: Annotated[
-        int | None, strawberry.argument(description="How many cycles, 0 to 100.")
-    ] = DEFAULT_OFFICE_CYCLES,
+    first: Annotated[int | None, strawberry.argument(description="How many cycles, 0 to 100.")] = DEFAULT_OFFICE_CYCLES,
 ) -> list[BillingCycle]:
     limit = cycle_count(first, DEFAULT_OFFICE_CYCLES)
     await info.context.renewed()
@@ -90,7 +88,7 @@ class Office(Node):
     billing_cycle: BillingCycle = strawberry.field(resolver=_billing_cycle, description="The current cycle.")
     billing_cycles: list[BillingCycle] = strawberry.field(
         resolver=_billing_cycles,
-        description="Its cycles so far, the current one first: the choices of the history's filter \"Month\".",
+        description='Its cycles so far, the current one first: the choices of the history\'s filter "Month".',
     )
     wallets: list[Wallet] = strawberry.field(
         resolver=_wallets, description="Its wallets: calling credits, AI agent credits, universal credits."

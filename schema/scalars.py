@@ -68,7 +68,7 @@ def _parse_decimal(text: str) -> Decimal:
 def _parse_big_int(text: str) -> BigInt:
     if _BIG_INT.fullmatch(text) and -_BIG_INT_LIMIT <= int(text) < _BIG_INT_LIMIT:
         return BigInt(int(text))
-    raise InvalidInput(f"{text[:40]!r} is not a whole number: write digits in a string, as in \"3600\".")
+    raise InvalidInput(f'{text[:40]!r} is not a whole number: write digits in a string, as in "3600".')
 
 
 def _matching(pattern: re.Pattern[str], message: str) -> Callable[[str], str]:
@@ -243,9 +243,7 @@ class TelephonyAddress:
     )
 
 
-def telephony_address(
-    kind: str | None, text: str | None, number: str | None, region: str | None
-) -> TelephonyAddress:
+def telephony_address(kind: str | None, text: str | None, number: str | None, region: str | None) -> TelephonyAddress:
     """An end that was not reported counts as withheld."""
     return TelephonyAddress(
         kind=AddressKind(kind or AddressKind.ANONYMOUS),

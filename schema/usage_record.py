@@ -4,7 +4,6 @@ Built whole from one joined row. Only what is rarely asked for (sentences, detai
 worked out when selected.
 """
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated
@@ -14,7 +13,7 @@ import strawberry
 
 from domain.access import Permission
 from domain.catalogue import RATE_UNITS, USAGE_UNITS
-from domain.explanation import allocations_of, explain, sources_of
+from domain.explanation import Paid, allocations_of, explain, sources_of
 from domain.periods import YearMonth
 from domain.rates import Increment
 from domain.waterfall import Coverage
@@ -39,11 +38,287 @@ from schema.scalars import (
 )
 from schema.usage_details import UsageDetails, address_from, address_to, details_of
 from schema.wallets import Wallet, wallet_of
-from schema.words import Direction, GroupKind, RateUnit, Service, UsageType, UsageUnit, WalletKind, WalletSource
+from schema.words import Direction, GroupKind, RateUnit, Service, UsageType, UsageUnit, WalletSource, describe
 
 
-@strawberry.enum(description="Whether a charge still stands.")
 class UsageRecordState(StrEnum):
-    CHARGED = strawberry.enum_value("CHARGED", description="It stands.")  # type: ignore[assignment]
-    REVERSED = strawberry.enum_value("REVERSED", description="It was taken back by `reversedBy`.")  # type: ignore[assignment]
-    REVERSAL = strawberry.enum_value("REVERSAL", description="It takes back `reverses`.")  # type: ignore[assignment]
+    CHARGED = "CHARGED"
+    REVERSED = "REVERSED"
+    REVERSAL = "REVERSAL"
+
+
+describe(
+    UsageRecordState,
+    "Whether a charge still stands.",
+    {
+        "CHARGED": "It stands.",
+        "REVERSED": "It was taken back: see `reversedBy`.",
+        "REVERSAL": "It takes back another one: see `reverses`. Its quantity and amounts are negative.",
+    },
+)
+
+
+async def _wallet_of(root: "Allocation", info: Info) -> Wallet | None:
+    context = info.context
+    if root.source is WalletSource.PLAN or not context.may(Permission.VIEW_WALLETS):
+        return None
+    await context.renewed()
+    for row in await context.loaders.wallets_of_office.load(root.row.office_id):
+        if row.kind == root.source.value:
+            return wallet_of(row, context.now)
+    return None
+
+
+@strawberry.type(description="What one source paid of a charge.")
+class Allocation:
+    row: strawberry.Private[AnyRow]
+    source: WalletSource = strawberry.field(description="Who paid.")
+    wallet: Wallet | None = strawberry.field(
+        resolver=_wallet_of,
+        description="The wallet that paid. Null for the plan allowance, and for callers who may not see wallets.",
+    )
+    quantity: Quantity = strawberry.field(
+        description="The share of the quantity. Wallets share what the plan left in proportion to what they paid, in"
+        " whole units."
+    )
+    amount: Money = strawberry.field(description="What it paid; for the plan allowance, the worth of what it covered.")
+
+
+@strawberry.type(description="The rate at the time of charging; a later deck does not change it.")
+class AppliedRate:
+    amount: Decimal = strawberry.field(description="Price of one `unit`, nine decimals.")
+    currency_code: CurrencyCode = strawberry.field(description="The company's currency.")
+    unit: RateUnit = strawberry.field(description="What `amount` is the price of.")
+    billing_increment: BillingIncrement | None = strawberry.field(
+        description="How the seconds of a call were raised. Null for everything else."
+    )
+    connection_fee: Money | None = strawberry.field(
+        description="Added once to every connected call, never covered by the plan. Null when there is none."
+    )
+    destination: str | None = strawberry.field(description="What the deck calls the numbers of this rate.")
+
+
+def _allocations(root: "UsageRecord") -> list[Allocation]:
+    return [
+        Allocation(
+            row=root.row,
+            source=share.source,
+            quantity=Quantity(value=BigInt(share.quantity), unit=root.quantity.unit),
+            amount=money(share.micros, root.row.currency),
+        )
+        for share in allocations_of(paid_of(root.row))
+    ]
+
+
+def _explanation(root: "UsageRecord") -> list[str]:
+    return explain(paid_of(root.row), root.row.currency)
+
+
+def _details(root: "UsageRecord") -> UsageDetails:
+    return details_of(root.row)
+
+
+async def _reverses(root: "UsageRecord", info: Info) -> "UsageRecord | None":
+    return await load_record(info, root.row.reverses_id)
+
+
+async def _reversed_by(root: "UsageRecord", info: Info) -> "UsageRecord | None":
+    return await load_record(info, root.row.reversed_by_id)
+
+
+async def load_record(info: Info, record_id: UUID | None) -> "UsageRecord | None":
+    row = await info.context.loaders.usage_records.load(record_id) if record_id else None
+    return record_of(row) if row else None
+
+
+@strawberry.type(
+    description="One usage that was charged: a call, a message, a fax, a session. Never changes, but for"
+    " notes such as the delivery status and for being reversed."
+)
+class UsageRecord(Node):
+    row: strawberry.Private[AnyRow]
+    source: str = strawberry.field(description="The system that reported it.")
+    event_id: str = strawberry.field(description="The reporter's own id of it; unique within the company and source.")
+    office: Office = strawberry.field(description="The office that pays.")
+    state: UsageRecordState = strawberry.field(description="Whether the charge still stands.")
+    service: Service = strawberry.field(description="What was used.")
+    usage_type: UsageType = strawberry.field(description="What kind of it; with the number it decided the rate.")
+    direction: Direction | None = strawberry.field(
+        description="Inbound or outbound, seen from the office. Null where the service has none."
+    )
+    occurred_at: datetime = strawberry.field(
+        description="When it began: the call was answered, the message accepted, the fax or session started."
+    )
+    recorded_at: datetime = strawberry.field(description="When it was reported and charged.")
+    billing_month: YearMonth = strawberry.field(
+        description="Label of the office's billing cycle it is charged to; decided once, for ever."
+    )
+    is_booked_late: bool = strawberry.field(
+        description="Whether it was reported after its own cycle had closed, and so is charged to a later one."
+    )
+    member: Member | None = strawberry.field(
+        description="The user who placed or received it; a call answered by a member for a group has both."
+    )
+    group: Group | None = strawberry.field(description="The group that placed or received it.")
+    contact: Contact | None = strawberry.field(description="The outside party, when the directory knows it.")
+    phone_number: TelephonyAddress | None = strawberry.field(
+        description="The office's own number that was used. Null where there is none."
+    )
+    duration_seconds: int | None = strawberry.field(
+        description="Measured length in seconds, before billing increments. Null where the service has no duration."
+    )
+    quantity: Quantity = strawberry.field(
+        description="What was billed, after billing increments or segment counting. Negative on a reversal."
+    )
+    rate: AppliedRate = strawberry.field(description="The rate at the time of charging.")
+    list_price: Money = strawberry.field(
+        description="Quantity × rate + connection fee, whoever paid. Negative on a reversal."
+    )
+    cost: Money = strawberry.field(
+        description="What the wallets paid: `listPrice` less the share covered by the plan. Filters, totals and alerts"
+        " mean this amount. Negative on a reversal."
+    )
+    wallet_sources: list[WalletSource] = strawberry.field(
+        description="Who paid, in spending order; empty when there was nothing to pay."
+    )
+    allocations: list[Allocation] = strawberry.field(
+        resolver=_allocations,
+        description="What each source paid, in spending order: quantities add up to `quantity`, amounts to `listPrice`.",
+    )
+    explanation: list[str] = strawberry.field(
+        resolver=_explanation,
+        description='Sentences for a person, in order, that answer "Why was I charged if I have a plan allowance?"',
+    )
+    details: UsageDetails = strawberry.field(
+        resolver=_details, description="What is particular to the service: the side panel of the history."
+    )
+    reverses: Annotated["UsageRecord", strawberry.lazy("schema.usage_record")] | None = strawberry.field(
+        resolver=_reverses, description="The record that this one takes back."
+    )
+    reversed_by: Annotated["UsageRecord", strawberry.lazy("schema.usage_record")] | None = strawberry.field(
+        resolver=_reversed_by, description="The record that took this one back."
+    )
+
+
+def record_of(row: AnyRow) -> UsageRecord:
+    """From a row of history; see `persistence.history`."""
+    service = Service(row.service)
+    unit = USAGE_UNITS[service]
+    return UsageRecord(
+        id=encode(IdKind.USAGE_RECORD, row.id),
+        row=row,
+        source=row.source,
+        event_id=row.event_id,
+        office=office_of_record(row),
+        state=_state(row),
+        service=service,
+        usage_type=UsageType(row.usage_type),
+        direction=Direction(row.direction) if row.direction else None,
+        occurred_at=row.occurred_at,
+        recorded_at=row.recorded_at,
+        billing_month=YearMonth.from_number(row.month),
+        is_booked_late=row.is_booked_late,
+        member=_member(row),
+        group=_group(row),
+        contact=_contact(row),
+        phone_number=_own_number(row),
+        duration_seconds=row.duration_seconds,
+        quantity=Quantity(value=BigInt(row.quantity), unit=unit),
+        rate=_rate(row, unit),
+        list_price=money(row.list_price_micros, row.currency),
+        cost=money(row.cost_micros, row.currency),
+        wallet_sources=sources_of(service, row.sources),
+    )
+
+
+def _state(row: AnyRow) -> UsageRecordState:
+    if row.reverses_id is not None:
+        return UsageRecordState.REVERSAL
+    return UsageRecordState.CHARGED if row.reversed_by_id is None else UsageRecordState.REVERSED
+
+
+def _member(row: AnyRow) -> Member | None:
+    if row.member_id is None:
+        return None
+    return Member(
+        id=encode(IdKind.MEMBER, row.member_id),
+        office_key=row.member_office_id,
+        external_id=row.member_external_id,
+        name=row.member_name,
+        email=row.member_email,
+        is_active=row.member_is_active,
+    )
+
+
+def _group(row: AnyRow) -> Group | None:
+    if row.group_id is None:
+        return None
+    return Group(
+        id=encode(IdKind.GROUP, row.group_id),
+        office_key=row.group_office_id,
+        external_id=row.group_external_id,
+        name=row.group_name,
+        kind=GroupKind(row.group_kind),
+        is_active=row.group_is_active,
+    )
+
+
+def _contact(row: AnyRow) -> Contact | None:
+    if row.contact_id is None:
+        return None
+    return Contact(
+        id=encode(IdKind.CONTACT, row.contact_id),
+        external_id=row.contact_external_id,
+        name=row.contact_name,
+        phone_numbers=[PhoneNumber(number) for number in row.contact_phone_numbers],
+        is_active=row.contact_is_active,
+    )
+
+
+def _own_number(row: AnyRow) -> TelephonyAddress | None:
+    if row.direction == Direction.OUTBOUND.value:
+        return address_from(row) if row.from_kind else None
+    return address_to(row) if row.direction and row.to_kind else None
+
+
+def _rate(row: AnyRow, unit: UsageUnit) -> AppliedRate:
+    fee = row.connection_fee_micros
+    return AppliedRate(
+        amount=rate_amount(row.rate_nanos),
+        currency_code=CurrencyCode(row.currency),
+        unit=RATE_UNITS[unit],
+        billing_increment=billing_increment(row.first_seconds, row.next_seconds) if unit is UsageUnit.SECOND else None,
+        connection_fee=money(fee, row.currency) if fee else None,
+        destination=row.destination,
+    )
+
+
+def paid_of(row: AnyRow) -> Paid:
+    """The columns of a row of history that the domain's sentences and shares are made from."""
+    return Paid(
+        service=Service(row.service),
+        usage_type=UsageType(row.usage_type),
+        month=row.month,
+        is_booked_late=row.is_booked_late,
+        is_reversal=row.reverses_id is not None,
+        duration_seconds=row.duration_seconds,
+        quantity=row.quantity,
+        rate_nanos=row.rate_nanos,
+        increment=Increment(row.first_seconds, row.next_seconds),
+        connection_fee_micros=row.connection_fee_micros,
+        list_price_micros=row.list_price_micros,
+        plan_quantity=row.plan_quantity,
+        plan_micros=row.plan_micros,
+        commitment_micros=row.commitment_micros,
+        universal_micros=row.universal_micros,
+        sources=row.sources,
+        coverage=Coverage(row.coverage),
+        has_commitment=row.has_commitment,
+    )
+
+
+async def resolve_usage_record(
+    info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="Its id.")]
+) -> UsageRecord | None:
+    info.context.viewer.require(Permission.VIEW_USAGE)
+    return await load_record(info, decode(IdKind.USAGE_RECORD, id))

@@ -41,9 +41,7 @@ async def _office_of(root: "Wallet | PlanUsage", info: Info) -> "Office":
 async def _cycles_of(
     root: "Wallet",
     info: Info,
-    first: Annotated[
-        int | None, strawberry.argument(description="How many cycles, 0 to 100.")
-    ] = DEFAULT_WALLET_CYCLES,
+    first: Annotated[int | None, strawberry.argument(description="How many cycles, 0 to 100.")] = DEFAULT_WALLET_CYCLES,
 ) -> list["WalletCycle"]:
     limit = cycle_count(first, DEFAULT_WALLET_CYCLES)
     rows = await info.context.loaders.wallet_cycles.load(Newest(root.row.id, limit))
@@ -52,9 +50,7 @@ async def _cycles_of(
 
 @strawberry.type(description="What one wallet held and paid in one of its cycles.")
 class WalletCycle:
-    cycle: BillingCycle = strawberry.field(
-        description="The wallet's own cycle; for universal credits the office's."
-    )
+    cycle: BillingCycle = strawberry.field(description="The wallet's own cycle; for universal credits the office's.")
     committed: Money | None = strawberry.field(
         description="What was granted at the cycle's start. Null for universal credits."
     )

@@ -13,7 +13,7 @@ from domain.provisioning import GroupKind, PaymentTerms
 from domain.usage import AiAgentMode, Encoding, FaxStatus, MessageStatus, RejectionCode
 
 
-def _describe(words: EnumMeta, description: str, values: Mapping[str, str], *, name: str | None = None) -> None:
+def describe(words: EnumMeta, description: str, values: Mapping[str, str], *, name: str | None = None) -> None:
     """Puts a domain enum on the wire as it is. Raises KeyError when a value lacks its sentence."""
     strawberry.enum(words, name=name, description=description)
     definition: StrawberryEnumDefinition = words.__strawberry_definition__  # type: ignore[attr-defined]
@@ -21,7 +21,7 @@ def _describe(words: EnumMeta, description: str, values: Mapping[str, str], *, n
         value.description = values[value.name]
 
 
-_describe(
+describe(
     Service,
     "What was used, as the usage history groups it.",
     {
@@ -33,7 +33,7 @@ _describe(
         "AI_AGENT": "Conversations and routing by AI agents, billed by the session.",
     },
 )
-_describe(
+describe(
     UsageType,
     "What kind of usage of a service it was; this and the other number decide the rate.",
     {
@@ -55,12 +55,12 @@ _describe(
         "OMNICHANNEL": "An omnichannel session.",
     },
 )
-_describe(
+describe(
     Direction,
     "Which way usage went, seen from the office.",
     {"INBOUND": "To the office.", "OUTBOUND": "From the office."},
 )
-_describe(
+describe(
     UsageUnit,
     "What a quantity counts.",
     {
@@ -70,7 +70,7 @@ _describe(
         "SESSION": "A session of an AI agent, speech IVR or omnichannel.",
     },
 )
-_describe(
+describe(
     RateUnit,
     "What a rate is the price of.",
     {
@@ -80,7 +80,7 @@ _describe(
         "SESSION": "A session.",
     },
 )
-_describe(
+describe(
     WalletKind,
     "The kinds of credits an office may have.",
     {
@@ -89,7 +89,7 @@ _describe(
         "UNIVERSAL": "Credits that pay for everything, last of all, and never expire.",
     },
 )
-_describe(
+describe(
     WalletSource,
     "What paid for usage, in spending order: the plan allowance first, then the service's prepaid credits, then"
     " universal credits.",
@@ -100,13 +100,13 @@ _describe(
         "UNIVERSAL": "Universal credits.",
     },
 )
-_describe(
+describe(
     Cadence,
     "How often something renews.",
     {"MONTHLY": "At the start of every billing cycle.", "ANNUAL": "Every twelve billing cycles."},
     name="BillingCadence",
 )
-_describe(
+describe(
     AddressKind,
     "What one end of a call, message or fax is.",
     {
@@ -119,7 +119,7 @@ _describe(
     },
     name="TelephonyAddressKind",
 )
-_describe(
+describe(
     Role,
     "What a token's bearer is.",
     {
@@ -129,7 +129,7 @@ _describe(
         "OPERATOR": "Runs Farebox: may enter every company.",
     },
 )
-_describe(
+describe(
     Permission,
     "What a token allows, within the offices it can see.",
     {
@@ -143,7 +143,7 @@ _describe(
         "REVERSE_USAGE": "Take back a charge.",
     },
 )
-_describe(
+describe(
     GroupKind,
     "What a group of members is.",
     {
@@ -153,7 +153,7 @@ _describe(
         "OTHER": "Any other group, or one whose kind was not told.",
     },
 )
-_describe(
+describe(
     PaymentTerms,
     "How an office pays for the credits it buys.",
     {
@@ -161,12 +161,12 @@ _describe(
         "INVOICE": "By invoice: credits are added at once.",
     },
 )
-_describe(
+describe(
     AiAgentMode,
     "How an AI agent worked.",
     {"VOICE": "By voice.", "DIGITAL": "In writing.", "ROUTING": "It passed the conversation on."},
 )
-_describe(
+describe(
     Encoding,
     "The alphabet a text message was sent in; it decides how many characters fit a segment.",
     {
@@ -175,7 +175,7 @@ _describe(
     },
     name="MessageEncoding",
 )
-_describe(
+describe(
     MessageStatus,
     "What became of a message, as last reported. It is charged when accepted, whatever becomes of it.",
     {
@@ -188,7 +188,7 @@ _describe(
         "UNKNOWN": "Not reported.",
     },
 )
-_describe(
+describe(
     FaxStatus,
     "What became of a fax, as last reported. The pages that went through are billed.",
     {
@@ -198,7 +198,7 @@ _describe(
         "UNKNOWN": "Not reported.",
     },
 )
-_describe(
+describe(
     RejectionCode,
     "Why usage could not be charged. NO_RATE and BLOCKED are kept and can be replayed; the others have to be corrected"
     " and reported again.",
@@ -233,4 +233,5 @@ __all__ = [
     "UsageUnit",
     "WalletKind",
     "WalletSource",
+    "describe",
 ]

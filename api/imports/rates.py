@@ -121,13 +121,13 @@ def _check(service: Service, usage_types: Sequence[UsageType], prefix_completion
 
 def _format_of(columns: Sequence[str], wanted: DeckFormat | Literal["auto"]) -> DeckFormat:
     """The format whose columns the header has. None may stand twice; in our own all must be known."""
-    twice = {column for column in columns if column and columns.count(column) > 1}
-    if twice:
-        raise InvalidInput(f"The header names {sorted(twice)[0]!r} twice: keep one of the columns.")
     candidates = _LAYOUTS if wanted == "auto" else {DeckFormat(wanted): _LAYOUTS[DeckFormat(wanted)]}
     for found, layout in candidates.items():
         if set(layout.required) <= set(columns):
             unknown = [column for column in columns if column not in layout.required + layout.optional]
+            twice = sorted(column for column in columns if column and columns.count(column) > 1)
+            if twice:
+                raise InvalidInput(f"The header names {twice[0]!r} twice: keep one of the columns.")
             if layout.is_closed and unknown:
                 raise InvalidInput(f"The header has an unknown column {unknown[0]!r}. Known: {layout.text}")
             return found

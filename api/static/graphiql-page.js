@@ -18,7 +18,11 @@
     setItem: (key, value) =>
       KEPT_SETTINGS.test(key) ? localStorage.setItem(key, value) : memory.set(key, String(value)),
     removeItem: (key) => (KEPT_SETTINGS.test(key) ? localStorage.removeItem(key) : memory.delete(key)),
-    clear: () => memory.clear(),
+    clear: () => {
+      memory.clear();
+      localStorage.clear();
+      sessionStorage.clear();
+    },
   };
 
   const send = GraphiQL.createFetcher({ url: config.endpoint });

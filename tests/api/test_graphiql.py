@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import strawberry
 from graphql import parse, validate
 from starlette.testclient import TestClient
 
@@ -171,6 +172,50 @@ def test_the_page_runs_a_query_and_keeps_no_token(browser: Any) -> None:
         assert token not in storages(page)
     assert complaints == []
     assert [url for url in addresses if not url.startswith((address, "data:"))] == []
+
+
+@strawberry.type
+class Cycle:
+    month: str
+
+
+@strawberry.type
+class Thing:
+    id: str
+    billing_cycle: Cycle
+
+
+@strawberry.type
+class Things:
+    nodes: list[Thing]
+
+
+@strawberry.type
+class OneOffice:
+    """As much of the product's schema as the page asks for its placeholders."""
+
+    @strawberry.field
+    def offices(self, first: int) -> Things:
+        return Things(nodes=[Thing(id="off_0123", billing_cycle=Cycle(month="2025-06"))][:first])
+
+    @strawberry.field
+    def usage_history(self, first: int) -> Things:
+        return Things(nodes=[Thing(id="use_4567", billing_cycle=Cycle(month="2025-06"))][:first])
+
+
+def test_the_examples_are_filled_in_with_the_demo_companys_ids(browser: Any) -> None:
+    app = make_app(make_settings(demo_token=make_token()), schema=strawberry.Schema(OneOffice))
+    with serve(app) as address:
+        page = browser.new_page()
+        page.goto(f"{address}/graphql")
+        variables = page.get_by_label("Variables").locator(".CodeMirror")
+        page.get_by_role("tab", name="PlanUsageTable").click()
+        page.get_by_text('"off_0123"').wait_for()
+        assert '"2025-06"' in variables.first.inner_text()
+        page.get_by_role("tab", name="UsageDetails").click()
+        page.get_by_text('"use_4567"').wait_for()
+        page.get_by_role("tab", name="RecordUsage").click()
+        page.get_by_text('"graphiql-20').wait_for()
 
 
 def test_without_a_token_the_page_says_where_to_put_one(browser: Any) -> None:

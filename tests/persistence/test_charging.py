@@ -1,6 +1,5 @@
 """Charging on real databases: the worked numbers of the rules, end to end."""
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -17,10 +16,10 @@ NOON = START + timedelta(hours=12)
 
 
 @pytest.fixture
-async def world(database: Database) -> AsyncIterator[World]:
+async def world(database: Database) -> World:
     world = World(database)
     world.now = START + timedelta(days=1)
-    yield world
+    return world
 
 
 async def test_allowance_then_commitment_then_universal(world: World) -> None:

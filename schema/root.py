@@ -1,0 +1,76 @@
+"""The contract put together: every root field in one place, and the schema object.
+
+Resolvers live beside the types they return; a new root field is a line here.
+"""
+
+import strawberry
+from strawberry.schema.config import StrawberryConfig
+
+from schema.company import Company, Viewer, resolve_company, resolve_viewer
+from schema.directory import UsagePartyConnection, resolve_usage_parties
+from schema.ledger import PostingConnection, resolve_ledger
+from schema.node import resolve_node, resolve_nodes
+from schema.nodes import Node
+from schema.office import Office, OfficeConnection, resolve_office, resolve_offices
+from schema.rates import RateConnection, resolve_rates
+from schema.rejections import RejectedUsageConnection, resolve_rejected_usage
+from schema.scalars import SCALARS
+from schema.usage_history import UsageRecordConnection, resolve_usage_history
+from schema.usage_record import UsageRecord, resolve_usage_record
+from schema.wallets import PlanUsage, Wallet, resolve_plan_usage, resolve_wallets
+
+
+@strawberry.type(
+    description="Everything that can be read, as far as the token allows. A field that takes an id is nullable: an unknown"
+    " id and one the caller may not see are both null. Ids inside a filter find nothing instead."
+)
+class Query:
+    viewer: Viewer = strawberry.field(resolver=resolve_viewer, description="The caller.")
+    company: Company | None = strawberry.field(
+        resolver=resolve_company,
+        description="The caller's company. Null for an operator who names none, and for anyone who names another's.",
+    )
+    offices: OfficeConnection = strawberry.field(
+        resolver=resolve_offices, description="The offices the caller can see, by name."
+    )
+    office: Office | None = strawberry.field(resolver=resolve_office, description="One office.")
+    wallets: list[Wallet] | None = strawberry.field(
+        resolver=resolve_wallets,
+        description="The wallets of one office, or of all visible ones by office name. Refused beyond 100 visible"
+        " offices: use `Company.walletTotals`, or `wallets` of a page of `offices`.",
+    )
+    plan_usage: list[PlanUsage] | None = strawberry.field(
+        resolver=resolve_plan_usage,
+        description="What an office's plan includes in a billing cycle and how much of it is used: the plan usage table.",
+    )
+    usage_history: UsageRecordConnection = strawberry.field(
+        resolver=resolve_usage_history,
+        description="Every charged usage of the visible offices that fits the filter, last first unless told otherwise.",
+    )
+    usage_record: UsageRecord | None = strawberry.field(
+        resolver=resolve_usage_record, description="One record of the usage history."
+    )
+    usage_parties: UsagePartyConnection = strawberry.field(
+        resolver=resolve_usage_parties,
+        description='Members, groups and contacts by name: the typeahead of the filter "User, group, or contact".',
+    )
+    ledger: PostingConnection | None = strawberry.field(
+        resolver=resolve_ledger, description="What moved in and out of a wallet, last posted first."
+    )
+    rates: RateConnection = strawberry.field(
+        resolver=resolve_rates, description="The company's rates, by prefix; past and coming ones included."
+    )
+    rejected_usage: RejectedUsageConnection = strawberry.field(
+        resolver=resolve_rejected_usage,
+        description="Reported usage that could not be charged and can be replayed, last reported first.",
+    )
+    node: Node | None = strawberry.field(
+        resolver=resolve_node, description="Any object that has an id; null when there is none the caller may see."
+    )
+    nodes: list[Node | None] = strawberry.field(
+        resolver=resolve_nodes,
+        description="Several objects by their ids, in the order asked, null where there is none.",
+    )
+
+
+schema = strawberry.Schema(query=Query, config=StrawberryConfig(scalar_map=SCALARS))
