@@ -82,9 +82,7 @@ class Authenticator:
             "verify_aud": audience is not None,
             "verify_iss": issuer is not None,
         }
-        return jwt.decode(
-            token, key, algorithms=[algorithm], options=options, audience=audience, issuer=issuer
-        )
+        return jwt.decode(token, key, algorithms=[algorithm], options=options, audience=audience, issuer=issuer)
 
 
 def _bearer(authorization: str | None) -> str:

@@ -110,9 +110,7 @@ def _text(payload: Mapping[str, Any], claim: str) -> str:
 
 def _texts(value: Any, claim: str) -> tuple[str, ...]:
     if not isinstance(value, list) or len(value) > MAX_OFFICES:
-        raise AuthenticationError(
-            f"The claim {claim} of this token must be a list of at most {MAX_OFFICES} texts."
-        )
+        raise AuthenticationError(f"The claim {claim} of this token must be a list of at most {MAX_OFFICES} texts.")
     return tuple(_text({claim: part}, claim) for part in value)
 
 

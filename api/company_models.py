@@ -75,9 +75,7 @@ Minutes = Annotated[int, whole(0, MAX_ALLOWANCE_QUANTITY // SECONDS_PER_MINUTE)]
 
 def _has_an_allowance(service: Service) -> Service:
     if service not in ALLOWANCE_SERVICES:
-        raise ValueError(
-            "AI agent usage has no allowance: an AI_AGENT commitment pays for it, then universal credits."
-        )
+        raise ValueError("AI agent usage has no allowance: an AI_AGENT commitment pays for it, then universal credits.")
     return service
 
 

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from datetime import date
 from difflib import get_close_matches
 from enum import StrEnum
-from functools import lru_cache
 from typing import Annotated, TypeVar
 from zoneinfo import available_timezones
 
@@ -18,6 +17,7 @@ from pydantic import BeforeValidator
 from domain.catalogue import Cadence, Service, UsageType, WalletKind
 from domain.errors import InvalidInput
 from domain.money import MICROS_PER_UNIT, Currency, Micros, parse_decimal, parse_micros
+from domain.periods import known_time_zone
 from domain.provisioning import (
     COMMITMENT_KINDS,
     MAX_EMAIL_CHARACTERS,
@@ -126,16 +126,11 @@ def _external_id(text: str) -> str:
     return _line_of_text(MAX_KEY_CHARACTERS, "an external id")(text)
 
 
-@lru_cache(maxsize=1)
-def _time_zones() -> frozenset[str]:
-    return frozenset(available_timezones())
-
-
 def _time_zone(text: str) -> str:
-    if text not in _time_zones():
+    if not known_time_zone(text):
         raise ValueError(
             f"{text[:70]!r} is not an IANA time zone such as Europe/London."
-            f"{nearest(text, sorted(_time_zones()))}"
+            f"{nearest(text, sorted(available_timezones()))}"
         )
     return text
 

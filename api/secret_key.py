@@ -26,9 +26,7 @@ def kept_secret_key(path: Path) -> str:
             _make(path)
         key = path.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise KeyFileError(
-            f"cannot keep a key in {path} ({type(error).__name__}); set it yourself"
-        ) from error
+        raise KeyFileError(f"cannot keep a key in {path} ({type(error).__name__}); set it yourself") from error
     if len(key) < MIN_KEY_BYTES:
         raise KeyFileError(f"the key kept in {path} is under {MIN_KEY_BYTES} bytes; delete the file")
     return key

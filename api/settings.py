@@ -77,9 +77,7 @@ class Settings(BaseSettings):
     @classmethod
     def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and len(value.get_secret_value().encode()) < MIN_KEY_BYTES:
-            raise ValueError(
-                f"write at least {MIN_KEY_BYTES} bytes; `openssl rand -base64 48` makes a good one"
-            )
+            raise ValueError(f"write at least {MIN_KEY_BYTES} bytes; `openssl rand -base64 48` makes a good one")
         return value
 
     @field_validator("public_url")

@@ -19,17 +19,28 @@ from domain.usage import (
     DirectoryReference,
     Fax,
     Message,
-    Session,
     UsageEvent,
+    UsageFacts,
+    kind_name,
 )
 
 _PRINTABLE_ASCII = re.compile(r"[\x20-\x7e]+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
-_REFERENCES = ("call_id", "message_id", "fax_id", "conversation_id", "session_id", "channel")
+_REFERENCES = {
+    "call_id": "callId",
+    "message_id": "messageId",
+    "fax_id": "faxId",
+    "conversation_id": "conversationId",
+    "session_id": "sessionId",
+    "channel": "channel",
+}
+"""Attribute of the usage, and its name on the wire."""
 
 MIN_QUALITY_TENTHS = 10
 MAX_QUALITY_TENTHS = 50
 MAX_MEDIA = 100
+OWN_SOURCES = "farebox:"
+"""Records that Farebox makes by itself are known by sources of this beginning; no reporter may take their keys."""
 
 
 def check_batch(events: Sequence[UsageEvent]) -> None:
@@ -45,21 +56,30 @@ def check_batch(events: Sequence[UsageEvent]) -> None:
 
 def check_event(event: UsageEvent) -> None:
     """Raises InvalidInput for what no reporter may send: lengths, control characters, impossible notes."""
-    _check_key(event.source, "source")
+    check_source(event.source)
     _check_key(event.event_id, "eventId")
     for name, reference in (("member", event.member), ("group", event.group), ("contact", event.contact)):
         if reference is not None:
             _check_reference(reference, name)
     usage = event.usage
-    kind = _KINDS[type(usage)]
+    kind = kind_name(usage)
     for end, text in (("from", usage.from_), ("to", usage.to)):
         _check_text(text, MAX_ADDRESS_CHARACTERS, "usage", kind, end)
-    for name in _REFERENCES:
-        _check_text(getattr(usage, name, None), MAX_REFERENCE_CHARACTERS, "usage", kind, name)
+    for attribute, name in _REFERENCES.items():
+        _check_text(getattr(usage, attribute, None), MAX_REFERENCE_CHARACTERS, "usage", kind, name)
     _check_notes(usage, kind)
 
 
-_KINDS = {Call: "call", Message: "message", Fax: "fax", AiAgentSession: "aiAgent", Session: "session"}
+def check_source(source: str) -> None:
+    """Raises InvalidInput for what cannot name a reporting system."""
+    _check_key(source, "source")
+    if source.startswith(OWN_SOURCES):
+        raise InvalidInput(f"Sources that begin with `{OWN_SOURCES}` are Farebox's own.", field=("source",))
+
+
+def has_control_characters(text: str) -> bool:
+    """Half of a surrogate pair counts as one: no database keeps it."""
+    return _CONTROL.search(text) is not None
 
 
 def _check_key(text: str, name: str) -> None:
@@ -81,11 +101,11 @@ def _check_text(text: str | None, most: int, *field: str) -> None:
         return
     if len(text) > most:
         raise InvalidInput(f"At most {most} characters.", field=field)
-    if _CONTROL.search(text):
+    if has_control_characters(text):
         raise InvalidInput("Control characters do not belong here.", field=field)
 
 
-def _check_notes(usage: Call | Message | Fax | AiAgentSession | Session, kind: str) -> None:
+def _check_notes(usage: UsageFacts, kind: str) -> None:
     match usage:
         case Call(quality_tenths=int(tenths)) if not MIN_QUALITY_TENTHS <= tenths <= MAX_QUALITY_TENTHS:
             raise InvalidInput("A mean opinion score lies between 1.0 and 5.0.", field=("usage", kind, "quality"))
@@ -93,7 +113,9 @@ def _check_notes(usage: Call | Message | Fax | AiAgentSession | Session, kind: s
             for name, text in zip(("countryCode", "region", "city"), location, strict=True):
                 _check_text(text, MAX_NAME_CHARACTERS, "usage", kind, "location", name)
         case Message(media_count=int(count)) if not 0 <= count <= MAX_MEDIA:
-            raise InvalidInput(f"Between 0 and {MAX_MEDIA} media.", field=("usage", kind, "content", "mms"))
+            raise InvalidInput(
+                f"Between 0 and {MAX_MEDIA} media.", field=("usage", kind, "content", "mms", "mediaCount")
+            )
         case Fax(fax_line=str(line)):
             _check_text(line, MAX_ADDRESS_CHARACTERS, "usage", kind, "faxLine")
         case AiAgentSession():

@@ -128,7 +128,7 @@ class _Fold:
         self.books = books
         self.rates = rates
         self.known = dict(known.charges)
-        self.rejections = known.rejections
+        self.rejections = {key: kept.id for key, kept in known.rejections.items()}
         self.directory = directory
         self.charges: list[Charge] = []
         self.notes: dict[UUID, dict[str, Any]] = {}
@@ -152,8 +152,15 @@ class _Fold:
     def _keep(self, event: UsageEvent, code: RejectionCode) -> UUID | None:
         if code not in KEPT_REJECTIONS:
             return None
-        earlier = self.rejections.get(event.key)
-        return earlier.id if earlier else self.books.new_id()
+        if event.key not in self.rejections:
+            self.rejections[event.key] = self.books.new_id()
+        return self.rejections[event.key]
+
+    def final(self, decision: Decision) -> Decision:
+        """No rejection is kept under a key that another event of the batch was charged under (R23)."""
+        if decision.rejected_id is not None and decision.event.key in self.known:
+            return decision._replace(rejected_id=None)
+        return decision
 
     def _again(self, event: UsageEvent, facts: bytes, seen: KnownCharge) -> Decision:
         if facts != seen.fingerprint:
@@ -218,14 +225,20 @@ def charge_batch(
 ) -> Charged:
     """Decide every event of one office's batch. The funds must be renewed up to `books.now` first (R9).
 
-    Folded in order of time, so that the order in which a reporter lists events cannot move money (R13).
+    Folded in order of time, so that the order in which reporters list events cannot move money (R13).
     """
     fold = _Fold(books, rates, known, directory)
     decisions: list[Decision | None] = [None] * len(events)
-    for at in sorted(range(len(events)), key=lambda at: (events[at].occurred_at, events[at].event_id)):
+    for at in sorted(range(len(events)), key=lambda at: (events[at].occurred_at, *reversed(events[at].key))):
         decisions[at] = fold.decide(events[at], is_backfill=is_backfill)
     _close_again(books)
-    return Charged([decision for decision in decisions if decision], fold.charges, fold.notes)
+    return Charged([fold.final(decision) for decision in decisions if decision], fold.charges, fold.notes)
+
+
+def is_conflict(event: UsageEvent, known: Known, office_id: UUID) -> bool:
+    """Whether it comes with other facts than are recorded under its key: then not even names are believed (R12)."""
+    seen = known.charges.get(event.key)
+    return seen is not None and fingerprint(event, office_id) != seen.fingerprint
 
 
 def _close_again(books: Books) -> None:

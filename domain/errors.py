@@ -15,6 +15,10 @@ class InvalidInput(FareboxError):
     """A value is malformed or out of bounds."""
 
 
+class Required(FareboxError):
+    """Something that has to be said was left out."""
+
+
 class NotFound(FareboxError):
     """There is no such thing, or it is not the caller's to see: the two are told apart by nobody (R40)."""
 

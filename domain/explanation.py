@@ -240,6 +240,8 @@ def _explain_reversal(charge: Paid, currency: str) -> list[str]:
     if charge.plan_quantity:
         returned = _units(-charge.plan_quantity, charge.service)
         sentences.append(f"The plan allowance got back {returned}, worth {money_text(-charge.plan_micros, currency)}.")
+    elif charge.plan_micros:
+        sentences.append("What the plan allowance covered does not come back: that billing cycle has closed.")
     if charge.commitment_micros:
         name = WALLET_NAMES[COMMITMENT_OF[charge.service]]
         sentences.append(f"{name} got back {money_text(-charge.commitment_micros, currency)}.")

@@ -8,32 +8,17 @@ from hashlib import blake2b
 from uuid import UUID
 from zlib import crc32
 
-from domain.usage import AiAgentSession, Call, Fax, Message, Session, UsageEvent
+from domain.usage import AiAgentSession, Call, Fax, Message, Session, UsageEvent, kind_name
 
 DIGEST_BYTES = 16
 CHECKSUM_BYTES = 4
 
 _ALWAYS = ("office", "occurredAt", "member", "group", "contact", "usage")
 _OF_USAGE: dict[type, tuple[str, ...]] = {
-    Call: ("call.direction", "call.from", "call.to", "call.durationSeconds", "call.callId"),
-    Message: (
-        "message.direction",
-        "message.from",
-        "message.to",
-        "message.traffic",
-        "message.content",
-        "message.messageId",
-    ),
-    Fax: ("fax.direction", "fax.from", "fax.to", "fax.pageCount", "fax.faxLine", "fax.faxId"),
-    AiAgentSession: (
-        "aiAgent.direction",
-        "aiAgent.from",
-        "aiAgent.to",
-        "aiAgent.mode",
-        "aiAgent.sessionCount",
-        "aiAgent.durationSeconds",
-        "aiAgent.conversationId",
-    ),
+    Call: ("direction", "from", "to", "durationSeconds", "callId"),
+    Message: ("direction", "from", "to", "traffic", "content", "messageId"),
+    Fax: ("direction", "from", "to", "pageCount", "faxLine", "faxId"),
+    AiAgentSession: ("direction", "from", "to", "mode", "sessionCount", "durationSeconds", "conversationId"),
     Session: ("direction", "from", "to", "sessionCount", "durationSeconds", "sessionId"),
 }
 
@@ -56,7 +41,8 @@ def fingerprint(event: UsageEvent, office_id: UUID) -> bytes:
 
 def differing_fields(event: UsageEvent, new: bytes, old: bytes) -> tuple[str, ...]:
     """Paths into the event, as on the wire, of the facts that the recorded event had otherwise."""
-    names = [*_ALWAYS, *(f"usage.{name}" for name in _OF_USAGE[type(event.usage)])]
+    kind = kind_name(event.usage)
+    names = [*_ALWAYS, *(f"usage.{kind}.{name}" for name in _OF_USAGE[type(event.usage)])]
     differing = [name for at, name in enumerate(names) if _checksum(new, at) != _checksum(old, at)]
     if "usage" in differing:
         # Another kind of usage: what stands behind it cannot be compared fact by fact.

@@ -15,6 +15,8 @@ from domain.provisioning import (
 
 ONLY_AT_CREATION = frozenset({"opened_on", "opening_credits_micros", "is_immediate"})
 """These say how something begins, not what it is: they do not count as a change afterwards."""
+_UNORDERED = frozenset({"phone_numbers"})
+"""An office has its numbers in no order: naming them otherwise is no change."""
 _NESTED = frozenset({"offices", "members", "groups", "contacts", "allowances", "commitments"})
 
 Plan = CompanyPlan | OfficePlan | AllowancePlan | CommitmentPlan | DirectoryMember | DirectoryGroup | DirectoryContact
@@ -74,6 +76,8 @@ def _differences(stored: Plan, wanted: Plan) -> Iterator[str]:
         if field.name in ONLY_AT_CREATION or field.name in _NESTED:
             continue
         before, after = getattr(stored, field.name), getattr(wanted, field.name)
+        if field.name in _UNORDERED:
+            before, after = tuple(sorted(before)), tuple(sorted(after))
         if before != after:
             yield f"{field.name} {_text(before)} → {_text(after)}"
 

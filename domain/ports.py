@@ -55,7 +55,7 @@ class Work(Protocol):
         """The office's funds, locked until the end: whoever else writes to this office waits. Raises NotFound.
 
         The row is locked alone first and read afterwards, or a reader under READ COMMITTED would see it stale.
-        `with_history` also loads the cycles that have closed, for an operator's backfill.
+        `with_history` also loads the cycles that have closed, for an operator's backfill and for reversals.
         """
 
     async def known(self, keys: Sequence[tuple[str, str]]) -> Known:

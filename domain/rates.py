@@ -88,7 +88,7 @@ class RateBook:
         """The rate for a number at a moment (R20): longest prefix, then priority, then the more specific.
 
         `digits` is the E.164 number without `+`, empty for what is no phone number. `cards` names the decks
-        that count, all when empty; a tie between two decks goes to the one named first.
+        that count, all when empty; a tie between two decks goes to the one named first, else first by name.
         """
         for length in range(min(len(digits), MAX_PREFIX_DIGITS), -1, -1):
             found = self._by_prefix.get((service, digits[:length]))
@@ -96,6 +96,7 @@ class RateBook:
                 continue
             eligible = [rate for rate in found if _applies(rate, usage_type, direction, at, cards)]
             if eligible:
+                eligible.sort(key=lambda rate: rate.card)
                 return max(eligible, key=lambda rate: _rank(rate, cards))
         return None
 

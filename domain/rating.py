@@ -35,6 +35,7 @@ from domain.usage import (
     RejectionCode,
     Session,
     UsageEvent,
+    kind_name,
 )
 
 
@@ -202,8 +203,9 @@ def _measure_ai(ai: AiAgentSession, event: UsageEvent, office: OfficeTerms) -> M
 
 
 def _measure_session(session: Session, event: UsageEvent, office: OfficeTerms) -> Measured:
-    _bound(session.session_count, MAX_SESSIONS, "sessionCount")
-    _bound(session.duration_seconds or 0, MAX_CALL_SECONDS, "durationSeconds")
+    kind = kind_name(session)
+    _bound(session.session_count, MAX_SESSIONS, kind, "sessionCount")
+    _bound(session.duration_seconds or 0, MAX_CALL_SECONDS, kind, "durationSeconds")
     details: dict[str, Any] = {"sessionId": session.session_id or event.event_id}
     if session.channel is not None:
         details["channel"] = session.channel

@@ -4,6 +4,7 @@ A new cycle is granted its commitments from `contract` and its allowances anew. 
 usage; when it closes, what is left of its commitment goes to `expired`. No rule here can name the universal account.
 """
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from domain.catalogue import Cadence
@@ -55,6 +56,7 @@ def change_terms(books: Books, terms: CycleTerms) -> None:
             account.closes_at = account.ends_at + window
     current.ends_at = stretched_end(current.ends_at, terms, current_label=current.month)
     current.closes_at = current.ends_at + window
+    funds.office = replace(funds.office, terms=terms)
     funds.renew_due_at = next_due(books)
 
 
@@ -150,7 +152,9 @@ def _grant(books: Books, terms: CommitmentTerms, cycle: Cycle) -> None:
         return
     ends_at = cycle.ends_at
     if terms.cadence is Cadence.ANNUAL:
-        ends_at = advance(cycle.starts_at, MONTHS_A_YEAR, cycle.terms)
+        # A stretched cycle was cut by old terms; its year ends where a cycle of the present ones does.
+        year = advance(cycle.starts_at, MONTHS_A_YEAR, cycle.terms)
+        ends_at = stretched_end(year, books.funds.office.terms)
     account = CommitmentCycle(
         wallet_id=terms.wallet_id,
         kind=terms.kind,

@@ -186,6 +186,15 @@ class Session:
 
 UsageFacts = Call | Message | Fax | AiAgentSession | Session
 
+_KIND_NAMES = {Call: "call", Message: "message", Fax: "fax", AiAgentSession: "aiAgent"}
+
+
+def kind_name(usage: UsageFacts) -> str:
+    """What a reporter calls this kind of usage: the part of every path that comes after `usage`."""
+    if isinstance(usage, Session):
+        return "speechIvr" if usage.service is Service.SPEECH_IVR else "omnichannel"
+    return _KIND_NAMES[type(usage)]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsageEvent:

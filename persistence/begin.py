@@ -57,7 +57,7 @@ class Begin:
         for _ in range(TRIES - 1):
             try:
                 return await story()
-            except DBAPIError as error:
+            except Exception as error:
                 if not _is_worth_another_try(error):
                     raise
             await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - jitter, not a secret
@@ -115,7 +115,9 @@ class Begin:
         return [(row.office_id, event_from_json(row.event)) for row in rows]
 
 
-def _is_worth_another_try(error: DBAPIError) -> bool:
-    state = getattr(error.orig, "sqlstate", None)
-    text = str(error.orig)
-    return state in RETRIED_STATES or any(message in text for message in RETRIED_MESSAGES)
+def _is_worth_another_try(error: Exception) -> bool:
+    """COPY goes past SQLAlchemy, so PostgreSQL's errors also come as the driver's own."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    if getattr(cause, "sqlstate", None) in RETRIED_STATES:
+        return True
+    return isinstance(error, DBAPIError) and any(message in str(cause) for message in RETRIED_MESSAGES)

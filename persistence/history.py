@@ -221,28 +221,30 @@ def _keys_by_number(
 def _keys_by_office(
     database: Database, scope: Scope, wanted: HistoryFilter, window: Window, is_descending: bool
 ) -> Select[Any]:
-    """The newest ids of each office by itself: among them are the newest of all.
+    """The page's ids, picked from the newest of each office by itself: among them are the newest of all.
 
     PostgreSQL reads them by LATERAL. SQLite has none, but runs a subquery behind IN once for each office.
     """
     own = CHARGE.alias("own")
-    newest = windowed(
+    newest = (
         select(own.c.id)
         .where(own.c.company_id == OFFICE.c.company_id, own.c.office_id == OFFICE.c.id, *_conditions(wanted, own))
-        .correlate(OFFICE),
-        (own.c.occurred_at, own.c.id),
-        window,
-        is_descending=is_descending,
+        .correlate(OFFICE)
     )
+    order = (own.c.occurred_at, own.c.id)
     offices = [visible(scope, OFFICE.c.id, OFFICE.c.company_id)]
     if wanted.office_ids is not None:
         offices.append(OFFICE.c.id.in_(wanted.office_ids))
     if database.is_sqlite:
         found = CHARGE.alias("found")
-        in_office = and_(found.c.company_id == OFFICE.c.company_id, found.c.id.in_(newest))
-        return select(found.c.id).select_from(OFFICE).join(found, in_office).where(*offices)
-    each = newest.lateral("newest")
-    return select(each.c.id).select_from(OFFICE).join(each, true()).where(*offices)
+        ids = windowed(newest, order, window, is_descending=is_descending)
+        in_office = and_(found.c.company_id == OFFICE.c.company_id, found.c.id.in_(ids))
+        # An outer join keeps the offices outermost: the other way round the subquery would run for every charge.
+        return select(found.c.id).select_from(OFFICE).outerjoin(found, in_office).where(*offices)
+    dated = windowed(newest.add_columns(own.c.occurred_at), order, window, is_descending=is_descending)
+    each = dated.lateral("each")
+    picked = select(each.c.id).select_from(OFFICE).join(each, true()).where(*offices)
+    return windowed(picked, (each.c.occurred_at, each.c.id), window, is_descending=is_descending)
 
 
 def _is_in_rollup(wanted: HistoryFilter) -> bool:

@@ -19,7 +19,7 @@ POSTGRESQL_LOCK = 7_236_401
 """Two processes that start together migrate one after the other."""
 
 
-class BrokenReferences(Exception):  # noqa: N818 - see domain.errors
+class BrokenReferences(Exception):
     """A migration left rows that point to nothing; it was rolled back."""
 
 

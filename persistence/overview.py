@@ -81,6 +81,7 @@ def _wallets(scope: Scope, now: datetime) -> Select[Any]:
             _in_commitment(WALLET_CYCLE.c.closes_at, BILLING_CYCLE.c.closes_at).label("closes_at"),
             _in_commitment(WALLET_CYCLE.c.closed_at, BILLING_CYCLE.c.closed_at).label("closed_at"),
         )
+        .select_from(WALLET)
         .join(COMPANY, COMPANY.c.company_id == WALLET.c.company_id)
         .join(BILLING_CYCLE, current_cycle_of(WALLET.c.office_id, WALLET.c.company_id, now))
         .outerjoin(WALLET_CYCLE, in_cycle)
@@ -152,6 +153,7 @@ def _commitment_cycles(scope: Scope, wallet_ids: Collection[UUID], now: datetime
             WALLET_CYCLE.c.balance_micros,
             rank.label("rank"),
         )
+        .select_from(WALLET_CYCLE)
         .join(COMPANY, COMPANY.c.company_id == WALLET_CYCLE.c.company_id)
         .where(
             visible(scope, WALLET_CYCLE.c.office_id, WALLET_CYCLE.c.company_id),
@@ -191,6 +193,7 @@ def _universal_cycles(scope: Scope, wallet_ids: Collection[UUID], now: datetime)
             func.coalesce(held, 0).label("balance_micros"),
             rank.label("rank"),
         )
+        .select_from(WALLET)
         .join(COMPANY, COMPANY.c.company_id == WALLET.c.company_id)
         .join(
             BILLING_CYCLE,
@@ -218,6 +221,7 @@ def _plan_usage(scope: Scope, in_cycle: ColumnElement[bool]) -> Select[Any]:
             BILLING_CYCLE.c.closed_at,
             literal(Cadence.MONTHLY.value).label("cadence"),
         )
+        .select_from(ALLOWANCE_CYCLE)
         .join(BILLING_CYCLE, and_(in_cycle, BILLING_CYCLE.c.month == ALLOWANCE_CYCLE.c.month))
         .where(visible(scope, ALLOWANCE_CYCLE.c.office_id, ALLOWANCE_CYCLE.c.company_id))
     )

@@ -6,6 +6,7 @@ from typing import Annotated
 import strawberry
 
 from domain.access import Permission
+from domain.periods import YearMonth
 from persistence.offices import read_company
 from persistence.overview import read_plan_usage_totals, read_wallet_totals
 from schema import ids
@@ -15,7 +16,6 @@ from schema.loaders import AnyRow
 from schema.nodes import Node
 from schema.scalars import CountryCode, CurrencyCode, Money, money
 from schema.wallets import (
-    Month,
     PlanUsageTotal,
     WalletTotal,
     in_page_order,
@@ -50,7 +50,7 @@ async def _plan_usage_totals(
     root: "Company",
     info: Info,
     month: Annotated[
-        Month,
+        YearMonth | None,
         strawberry.argument(description="Each office's billing cycle with this label; its current one when left out."),
     ] = None,
 ) -> list[PlanUsageTotal]:

@@ -109,10 +109,12 @@ def window_of(
 @strawberry.type(description="Where a page lies in its list.")
 class PageInfo:
     has_next_page: bool = strawberry.field(
-        description="Whether items follow: go on with `after: endCursor`. When paging by `last`, whether `before` was given."
+        description="Whether items follow: go on with `after: endCursor`. When paging by `last`, whether"
+        " `before` was given."
     )
     has_previous_page: bool = strawberry.field(
-        description="When paging by `last`, whether items come before: go on with `before: startCursor`. When paging by"
+        description="When paging by `last`, whether items come before: go on with `before: startCursor`."
+        " When paging by"
         " `first`, whether `after` was given."
     )
     start_cursor: str | None = strawberry.field(description="Cursor of the first item; null on an empty page.")
@@ -134,15 +136,17 @@ class Connection(Generic[T]):
     page_info: PageInfo = strawberry.field(description="Where this page lies in the list.")
 
 
+async def _total_count(root: "CountedConnection[Any]") -> int:
+    return min(await root.count(), MAX_INT)
+
+
 @strawberry.type
 class CountedConnection(Connection[T]):
     count: strawberry.Private[Callable[[], Awaitable[int]]]
-
-    @strawberry.field(
-        description="How many items the whole list has, exactly; counted only when asked for. At most 2147483647."
+    total_count: int = strawberry.field(
+        resolver=_total_count,
+        description="How many items the whole list has, exactly; counted only when asked for. At most 2147483647.",
     )
-    async def total_count(self) -> int:
-        return min(await self.count(), MAX_INT)
 
 
 def page(

@@ -13,12 +13,13 @@ from uuid import UUID
 import strawberry
 
 from domain.access import Permission, Scope, Viewer
+from persistence.begin import Begin
 from persistence.database import Database
 from schema.connections import CursorSeal
 from schema.loaders import Loaders
 
-RenewDue = Callable[[Scope, datetime], Coroutine[Any, Any, None]]
-"""Runs the renewals that are due in a scope's offices (R9); cheap when none is."""
+RenewDue = Callable[[Scope, datetime], Coroutine[Any, Any, object]]
+"""Runs the renewals that are due in a scope's company (R9); cheap when none is. Never called without a company."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,21 +29,30 @@ class Context:
     now: datetime
     """Aware UTC."""
     database: Database
+    begin: Begin
+    """The way into the database for stories."""
     cursor_key: bytes
     """Secret that seals cursors, the same in every process and after a restart."""
     renew_due: RenewDue
     loaders: Loaders = field(init=False)
-    _renewals: dict[Scope, Task[None]] = field(init=False, default_factory=dict)
+    _renewals: dict[Scope, Task[object]] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "loaders", Loaders(self.database, self.scope, self.now))
 
-    def renewed(self, scope: Scope | None = None) -> Awaitable[None]:
-        """To be awaited before balances or cycles are read: once a request and scope, whoever asks first (R9)."""
+    def renewed(self, scope: Scope | None = None) -> Awaitable[object]:
+        """To be awaited before balances or cycles are read: once a request and scope, whoever asks"
+        " first (R9)."""
         scope = scope or self.scope
         if scope not in self._renewals:
-            self._renewals[scope] = ensure_future(self.renew_due(scope, self.now))
+            due = self.renew_due(scope, self.now) if scope.company_id else _nothing()
+            self._renewals[scope] = ensure_future(due)
         return self._renewals[scope]
+
+    def forget(self) -> None:
+        """To be called before a write: what was read so far may be out of date once it is done."""
+        object.__setattr__(self, "loaders", Loaders(self.database, self.scope, self.now))
+        self._renewals.clear()
 
     def scope_of(self, company_id: UUID) -> Scope:
         """The scope for what hangs on a company object, which an operator may have got by its slug."""
@@ -53,6 +63,10 @@ class Context:
 
     def may(self, permission: Permission) -> bool:
         return self.viewer.may(permission)
+
+
+async def _nothing() -> None:
+    """Who is in no company meets no office."""
 
 
 Info = strawberry.Info[Context, None]

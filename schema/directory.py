@@ -1,5 +1,7 @@
-"""The phone system's directory as usage names it: members, groups, contacts, and the typeahead over all three."""
+"""The phone system's directory as usage names it: members, groups, contacts, and the typeahead over all"
+" three."""
 
+from collections.abc import Callable
 from typing import Annotated
 from uuid import UUID
 
@@ -119,7 +121,11 @@ def contact_of(row: AnyRow) -> Contact:
     )
 
 
-_PARTIES = {PartyKind.MEMBER: member_of, PartyKind.GROUP: group_of, PartyKind.CONTACT: contact_of}
+_PARTIES: dict[PartyKind, Callable[[AnyRow], Member | Group | Contact]] = {
+    PartyKind.MEMBER: member_of,
+    PartyKind.GROUP: group_of,
+    PartyKind.CONTACT: contact_of,
+}
 
 
 def party_of(row: AnyRow) -> Member | Group | Contact:

@@ -56,11 +56,13 @@ def decode(kind: IdKind, text: str) -> UUID | None:
 
 
 def require(kind: IdKind, text: str, *field: str | int) -> UUID:
-    """The value of an id of this type, for filters, where null could not be told from "none". Raises InvalidInput."""
+    """The value of an id of this type, for filters, where null could not be told from "none". Raises"
+    " InvalidInput."""
     value = decode(kind, text)
     if value is None:
-        name = kind.name.replace("_", " ").lower()
-        raise InvalidInput(f"{text[:40]!r} is not the id of a {name}: such ids begin with {kind.value}_.", field=field)
+        noun = kind.name.replace("_", " ").lower()
+        name = f"an {noun}" if kind is IdKind.OFFICE else f"a {noun}"
+        raise InvalidInput(f"{text[:40]!r} is not the id of {name}: such ids begin with {kind.value}_.", field=field)
     return value
 
 

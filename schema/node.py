@@ -30,7 +30,8 @@ MAX_NODES = 100
 
 
 class _Kind(NamedTuple):
-    """How an object of one type is found and shown, and the permissions any of which opens it; none: open to all."""
+    """How an object of one type is found and shown, and the permissions any of which opens it; none:"
+    " open to all."""
 
     loader: Callable[[Loaders], ById]
     show: Callable[[AnyRow, Context], Node]

@@ -10,7 +10,8 @@ import strawberry
 from domain.access import Permission
 from domain.catalogue import RATE_UNITS, USAGE_UNITS
 from domain.errors import InvalidInput
-from persistence.rate_list import RateFilter as Wanted, count_rates, read_rate_page
+from persistence.rate_list import RateFilter as Wanted
+from persistence.rate_list import count_rates, read_rate_page
 from schema import ids
 from schema.connections import After, Before, CountedConnection, First, Last, page, window_of
 from schema.context import Info
@@ -46,7 +47,8 @@ class RateCard(Node):
 
 
 @strawberry.type(
-    description="The price of a unit of usage. The rate with the longest prefix of the number counts; among those the"
+    description="The price of a unit of usage. The rate with the longest prefix of the number counts;"
+    " among those the"
     " highest priority, then the one that names direction and usage type."
 )
 class Rate(Node):
@@ -58,9 +60,7 @@ class Rate(Node):
         description="Digits of an E.164 number without `+`. Empty: every number, and what is no phone number."
     )
     destination: str | None = strawberry.field(description="What the deck calls these numbers.")
-    amount: Decimal | None = strawberry.field(
-        description="Price of one `unit`, nine decimals. Null when the destination is blocked: usage is then rejected."
-    )
+    amount: Decimal = strawberry.field(description="Price of one `unit`, nine decimals.")
     currency_code: CurrencyCode = strawberry.field(description="The company's currency.")
     unit: RateUnit = strawberry.field(description="What `amount` is the price of.")
     billing_increment: BillingIncrement | None = strawberry.field(
@@ -70,6 +70,9 @@ class Rate(Node):
         description="Added once to everything that costs a quantity; never covered by the plan."
     )
     priority: int = strawberry.field(description="Between equally long prefixes the higher counts.")
+    is_blocked: bool = strawberry.field(
+        description="Whether these numbers are barred: usage with them is rejected, and the amount means nothing."
+    )
     effective_from: datetime = strawberry.field(description="From when it counts.")
     effective_until: datetime | None = strawberry.field(
         description="Until when it counts, exclusive; null while the deck has no successor."
@@ -125,12 +128,13 @@ def rate_of(row: AnyRow) -> Rate:
         direction=Direction(row.direction) if row.direction else None,
         prefix=row.prefix,
         destination=row.destination,
-        amount=None if row.is_blocked else rate_amount(row.nanos_per_unit),
+        amount=rate_amount(row.nanos_per_unit),
         currency_code=CurrencyCode(row.currency),
         unit=RATE_UNITS[unit],
         billing_increment=billing_increment(row.first_seconds, row.next_seconds) if is_call else None,
         connection_fee=money(row.connection_fee_micros, row.currency),
         priority=row.priority,
+        is_blocked=row.is_blocked,
         effective_from=row.effective_from,
         effective_until=row.effective_until,
     )

@@ -8,10 +8,13 @@ from strawberry.schema.config import StrawberryConfig
 
 from schema.company import Company, Viewer, resolve_company, resolve_viewer
 from schema.directory import UsagePartyConnection, resolve_usage_parties
+from schema.errors import USER_ERRORS
 from schema.ledger import PostingConnection, resolve_ledger
+from schema.mutation import Mutation
 from schema.node import resolve_node, resolve_nodes
 from schema.nodes import Node
 from schema.office import Office, OfficeConnection, resolve_office, resolve_offices
+from schema.one_of import name_the_place_of_one_of
 from schema.rates import RateConnection, resolve_rates
 from schema.rejections import RejectedUsageConnection, resolve_rejected_usage
 from schema.scalars import SCALARS
@@ -21,7 +24,8 @@ from schema.wallets import PlanUsage, Wallet, resolve_plan_usage, resolve_wallet
 
 
 @strawberry.type(
-    description="Everything that can be read, as far as the token allows. A field that takes an id is nullable: an unknown"
+    description="Everything that can be read, as far as the token allows. A field that takes an id is"
+    " nullable: an unknown"
     " id and one the caller may not see are both null. Ids inside a filter find nothing instead."
 )
 class Query:
@@ -36,16 +40,19 @@ class Query:
     office: Office | None = strawberry.field(resolver=resolve_office, description="One office.")
     wallets: list[Wallet] | None = strawberry.field(
         resolver=resolve_wallets,
-        description="The wallets of one office, or of all visible ones by office name. Refused beyond 100 visible"
+        description="The wallets of one office, or of all visible ones by office name. Refused beyond"
+        " 100 visible"
         " offices: use `Company.walletTotals`, or `wallets` of a page of `offices`.",
     )
     plan_usage: list[PlanUsage] | None = strawberry.field(
         resolver=resolve_plan_usage,
-        description="What an office's plan includes in a billing cycle and how much of it is used: the plan usage table.",
+        description="What an office's plan includes in a billing cycle and how much of it is used: the"
+        " plan usage table.",
     )
     usage_history: UsageRecordConnection = strawberry.field(
         resolver=resolve_usage_history,
-        description="Every charged usage of the visible offices that fits the filter, last first unless told otherwise.",
+        description="Every charged usage of the visible offices that fits the filter, last first unless"
+        " told otherwise.",
     )
     usage_record: UsageRecord | None = strawberry.field(
         resolver=resolve_usage_record, description="One record of the usage history."
@@ -73,4 +80,7 @@ class Query:
     )
 
 
-schema = strawberry.Schema(query=Query, config=StrawberryConfig(scalar_map=SCALARS))
+schema = strawberry.Schema(
+    query=Query, mutation=Mutation, types=USER_ERRORS, config=StrawberryConfig(scalar_map=SCALARS)
+)
+name_the_place_of_one_of(schema)

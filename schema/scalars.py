@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 from typing import Any, NewType
 
 import strawberry
-from graphql import ConstValueNode, GraphQLError, StringValueNode, print_ast
+from graphql import GraphQLError, StringValueNode, ValueNode, print_ast
+from strawberry.types.scalar import ScalarDefinition
 
 from domain.errors import InvalidInput
 from domain.money import (
@@ -92,7 +93,7 @@ def _scalar(
     specified_by: str,
     parse: Callable[[str], Any],
     serialize: Callable[[Any], str] = str,
-) -> Any:
+) -> ScalarDefinition:
     """A scalar that travels as a string and is read from nothing else."""
 
     def parse_value(value: object) -> Any:
@@ -103,7 +104,7 @@ def _scalar(
         except InvalidInput as problem:
             raise GraphQLError(problem.message) from None
 
-    def parse_literal(node: ConstValueNode, _variables: object = None) -> Any:
+    def parse_literal(node: ValueNode, _variables: dict[str, Any] | None = None) -> Any:
         if not isinstance(node, StringValueNode):
             raise GraphQLError(f"{name} is written as a string, not as {print_ast(node)[:40]}.")
         return parse_value(node.value)
@@ -118,33 +119,39 @@ def _scalar(
     )
 
 
-SCALARS = {
+SCALARS: dict[object, ScalarDefinition] = {
     Decimal: _scalar(
         "Decimal",
-        "Exact decimal number as a string: an optional minus, up to 13 digits without leading zeros, and up to 9"
-        " decimals, as in `12.50`. No exponent. Money always leaves with exactly six decimals (`12.500000`), rates with"
+        "Exact decimal number as a string: an optional minus, up to 13 digits without leading zeros, and"
+        " up to 9"
+        " decimals, as in `12.50`. No exponent. Money always leaves with exactly six decimals"
+        " (`12.500000`), rates with"
         " nine, percentages with one.",
         "https://farebox.example/scalars#decimal",
         _parse_decimal,
     ),
     BigInt: _scalar(
         "BigInt",
-        "Whole number from -2^63 to 2^63-1 as a string, as in `3600`: for sums of seconds and segments that do not fit"
+        "Whole number from -2^63 to 2^63-1 as a string, as in `3600`: for sums of seconds and segments"
+        " that do not fit"
         " the 32 bits of Int.",
         "https://farebox.example/scalars#big-int",
         _parse_big_int,
     ),
     datetime: _scalar(
         "DateTime",
-        "A moment. Read: RFC 3339 with seconds, at most six decimals, and an offset (`2026-03-01T09:30:00-05:00`)."
-        " Written: the same in UTC (`2026-03-01T14:30:00Z`), with six decimals only where they are not all zero.",
+        "A moment. Read: RFC 3339 with seconds, at most six decimals, and an offset"
+        " (`2026-03-01T09:30:00-05:00`)."
+        " Written: the same in UTC (`2026-03-01T14:30:00Z`), with six decimals only where they are not"
+        " all zero.",
         "https://scalars.graphql.org/andimarek/date-time",
         parse_date_time,
         date_time_text,
     ),
     YearMonth: _scalar(
         "YearMonth",
-        "A month as `2026-03`: the label of a billing cycle, the month of the local date on which the cycle starts. A"
+        "A month as `2026-03`: the label of a billing cycle, the month of the local date on which the"
+        " cycle starts. A"
         " cycle need not begin on the first.",
         "https://farebox.example/scalars#year-month",
         YearMonth.parse,
@@ -152,7 +159,8 @@ SCALARS = {
     ),
     PhoneNumber: _scalar(
         "PhoneNumber",
-        "A telephone number in E.164: a plus, the country calling code and the number, at most 15 digits, as in"
+        "A telephone number in E.164: a plus, the country calling code and the number, at most 15"
+        " digits, as in"
         " `+14155550100`.",
         "https://www.itu.int/rec/T-REC-E.164",
         _matching(_PHONE_NUMBER, "a phone number: write it as +14155550100"),
@@ -213,7 +221,8 @@ class Quantity:
 
 
 @strawberry.type(
-    description="How seconds are raised before they are priced: the first block is billed whole, then every further"
+    description="How seconds are raised before they are priced: the first block is billed whole, then"
+    " every further"
     " block that was begun."
 )
 class BillingIncrement:
@@ -231,7 +240,8 @@ def billing_increment(first_seconds: int, next_seconds: int) -> BillingIncrement
 
 
 @strawberry.type(
-    description="One end of a call, message or fax. Real traffic is not all phone numbers: there are short codes, sender"
+    description="One end of a call, message or fax. Real traffic is not all phone numbers: there are"
+    " short codes, sender"
     " names, extensions (`1002`) and withheld callers."
 )
 class TelephonyAddress:

@@ -78,7 +78,8 @@ class Allocation:
         description="The wallet that paid. Null for the plan allowance, and for callers who may not see wallets.",
     )
     quantity: Quantity = strawberry.field(
-        description="The share of the quantity. Wallets share what the plan left in proportion to what they paid, in"
+        description="The share of the quantity. Wallets share what the plan left in proportion to what"
+        " they paid, in"
         " whole units."
     )
     amount: Money = strawberry.field(description="What it paid; for the plan allowance, the worth of what it covered.")
@@ -175,7 +176,8 @@ class UsageRecord(Node):
         description="Quantity × rate + connection fee, whoever paid. Negative on a reversal."
     )
     cost: Money = strawberry.field(
-        description="What the wallets paid: `listPrice` less the share covered by the plan. Filters, totals and alerts"
+        description="What the wallets paid: `listPrice` less the share covered by the plan. Filters,"
+        " totals and alerts"
         " mean this amount. Negative on a reversal."
     )
     wallet_sources: list[WalletSource] = strawberry.field(
@@ -183,7 +185,8 @@ class UsageRecord(Node):
     )
     allocations: list[Allocation] = strawberry.field(
         resolver=_allocations,
-        description="What each source paid, in spending order: quantities add up to `quantity`, amounts to `listPrice`.",
+        description="What each source paid, in spending order: quantities add up to `quantity`, amounts"
+        " to `listPrice`.",
     )
     explanation: list[str] = strawberry.field(
         resolver=_explanation,

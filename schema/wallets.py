@@ -7,7 +7,7 @@ import strawberry
 
 from domain.access import Permission
 from domain.catalogue import ALLOWANCE_SERVICES, USAGE_UNITS, WALLET_NAMES
-from domain.errors import InvalidInput
+from domain.errors import InvalidInput, NotFound
 from domain.periods import YearMonth
 from persistence.offices import count_offices
 from persistence.overview import read_wallets
@@ -35,7 +35,10 @@ Month = Annotated[
 async def _office_of(root: "Wallet | PlanUsage", info: Info) -> "Office":
     from schema.office import office_of  # the two files describe each other's fields
 
-    return office_of(await info.context.loaders.offices.load(root.row.office_id))
+    row = await info.context.loaders.offices.load(root.row.office_id)
+    if row is None:
+        raise NotFound("This office is no longer there.")
+    return office_of(row)
 
 
 async def _cycles_of(
@@ -59,12 +62,14 @@ class WalletCycle:
         description="What was left when the cycle closed, and expired. Always zero for universal credits."
     )
     balance: Money = strawberry.field(
-        description="What is left of the cycle's grant; for universal credits, what there was at the cycle's end, or is now."
+        description="What is left of the cycle's grant; for universal credits, what there was at the"
+        " cycle's end, or is now."
     )
 
 
 @strawberry.type(
-    description="One kind of credits of one office. A charge is paid by the plan allowance first, then by the service's"
+    description="One kind of credits of one office. A charge is paid by the plan allowance first, then"
+    " by the service's"
     " prepaid credits, then by universal credits."
 )
 class Wallet(Node):
@@ -73,27 +78,33 @@ class Wallet(Node):
     kind: WalletKind = strawberry.field(description="Which credits.")
     name: str = strawberry.field(description="Their name as people read it: `Calling credits`.")
     balance: Money = strawberry.field(
-        description="What is left: of a prepaid wallet in its current cycle, of universal credits altogether. Universal"
-        " credits may be below zero, because usage that has happened is always charged; the next purchase repays it."
+        description="What is left: of a prepaid wallet in its current cycle, of universal credits"
+        " altogether. Universal"
+        " credits may be below zero, because usage that has happened is always charged; the next"
+        " purchase repays it."
     )
     committed: Money | None = strawberry.field(
         description="What the current cycle granted. Null for universal credits."
     )
     spent: Money = strawberry.field(description="What it paid for usage charged to the current cycle.")
     used_percent: Decimal | None = strawberry.field(
-        description="`spent` in per cent of `committed`, one decimal. Null for universal credits, and where nothing is"
+        description="`spent` in per cent of `committed`, one decimal. Null for universal credits, and"
+        " where nothing is"
         " committed."
     )
     billing_cycle: BillingCycle = strawberry.field(
-        description="The wallet's own current cycle, a year for an annual commitment; for universal credits the office's."
+        description="The wallet's own current cycle, a year for an annual commitment; for universal"
+        " credits the office's."
     )
     expires_at: datetime | None = strawberry.field(
-        description="When what is left expires: at the end of the wallet's cycle. Null for universal credits, which never"
+        description="When what is left expires: at the end of the wallet's cycle. Null for universal"
+        " credits, which never"
         " do, and while nothing is granted."
     )
     cycles: list[WalletCycle] = strawberry.field(
         resolver=_cycles_of,
-        description="The wallet's cycles so far, newest first. The previous one stays open for late usage for a while, so"
+        description="The wallet's cycles so far, newest first. The previous one stays open for late"
+        " usage for a while, so"
         " two can move at once.",
     )
 
@@ -108,14 +119,16 @@ class WalletTotal:
     )
     spent: Money = strawberry.field(description="Sum of what was paid in the current cycles.")
     used_percent: Decimal | None = strawberry.field(
-        description="`spent` in per cent of `committed`, one decimal. Null for universal credits, and where nothing is"
+        description="`spent` in per cent of `committed`, one decimal. Null for universal credits, and"
+        " where nothing is"
         " committed."
     )
     office_count: int = strawberry.field(description="How many offices have such a wallet.")
 
 
 @strawberry.type(
-    description="What the plan includes of one service in one billing cycle, and how much of it is used. AI agents are"
+    description="What the plan includes of one service in one billing cycle, and how much of it is used."
+    " AI agents are"
     " not part of any plan: see the wallets and the usage history."
 )
 class PlanUsage(Node):

@@ -91,7 +91,8 @@ describe(
 )
 describe(
     WalletSource,
-    "What paid for usage, in spending order: the plan allowance first, then the service's prepaid credits, then"
+    "What paid for usage, in spending order: the plan allowance first, then the service's prepaid"
+    " credits, then"
     " universal credits.",
     {
         "PLAN": "The plan's allowance for the service: units, not money.",
@@ -200,7 +201,8 @@ describe(
 )
 describe(
     RejectionCode,
-    "Why usage could not be charged. NO_RATE and BLOCKED are kept and can be replayed; the others have to be corrected"
+    "Why usage could not be charged. NO_RATE and BLOCKED are kept and can be replayed; the others have"
+    " to be corrected"
     " and reported again.",
     {
         "NO_RATE": "No rate was in force for this usage.",

@@ -135,6 +135,8 @@ def _events_under_header(
     header = next(records, None)
     if header is None:
         raise InvalidInput(f"{path} is empty: its first line names the columns.")
+    if header.problem is not None:
+        raise InvalidInput(f"Line {header.line} of {path}, the header: {header.problem}")
     reader = mapped(header.fields)
     position = reader.time_position
     if position is not None:

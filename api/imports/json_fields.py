@@ -4,7 +4,7 @@ A shape is a table of readers by field name; the readers of `ndjson` are built f
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from difflib import get_close_matches
 from enum import StrEnum
@@ -47,13 +47,18 @@ def read_object(value: Any, shape: Shape, path: str) -> dict[str, Any]:
     known = {name.removesuffix("!"): read for name, read in shape.items()}
     for name in value:
         if name not in known:
-            close = get_close_matches(name, known, n=1)
-            hint = f": did you mean {close[0]}?" if close else f"; known: {', '.join(known)}."
+            hint = f": did you mean {_nearest(name, known)}?" if _nearest(name, known) else "."
             raise BadField(f"there is no field {_inside(path, name)[:120]!r}{hint}")
     for name in shape:
         if name.endswith("!") and value.get(name[:-1]) is None:
             raise BadField(f"{_inside(path, name[:-1])} is missing.")
     return {name: known[name](part, _inside(path, name)) for name, part in value.items() if part is not None}
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    """What the name begins, as `duration` begins durationSeconds, or else what is spelt most like it."""
+    longer = [other for other in known if other.lower().startswith(name.lower())] if name else []
+    return next(iter(longer or get_close_matches(name, list(known), n=1)), "")
 
 
 def _inside(path: str, name: str) -> str:

@@ -5,13 +5,16 @@ bar.
 """
 
 import csv
+from collections import deque
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
 from domain.errors import InvalidInput
 
 MAX_LINE_BYTES = 1_000_000
+MAX_RECORD_LINES = 20
 MAX_QUOTED_CHARACTERS = 200
 
 _UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
@@ -63,24 +66,41 @@ class Lines:
 
 
 def rows(lines: Iterable[str]) -> Iterator[Row]:
-    """Every record of a CSV text with the line it begins on; empty lines are left out."""
-    reader = csv.reader(lines, strict=True)
+    """Every record of a CSV text with the line it begins on; empty lines are left out.
+
+    A quote that nobody closes within a few lines is the fault of the line it stands on: the lines after it are
+    read for themselves, so that one slip does not swallow the rest of the file.
+    """
+    source = enumerate(lines, start=1)
+    waiting: deque[tuple[int, str]] = deque()
     while True:
-        line = reader.line_num + 1
-        try:
-            fields = next(reader)
-        except StopIteration:
+        line, text = waiting.popleft() if waiting else next(source, (0, ""))
+        if line == 0:
             return
+        reader = csv.reader([text, *_continuation(text, waiting, source)], strict=True)
+        try:
+            fields = next(reader, [])
         except csv.Error as error:
-            yield Row(line, [], f"this is not CSV ({error}): check its quotes and line ends.")
+            yield Row(line, [text.rstrip()], f"this is not CSV ({error}): check its quotes and line ends.")
             continue
-        if not any(fields):
-            continue
-        text = "".join(fields)
-        if text.isascii() or not _has_stray_bytes(text):
-            yield Row(line, fields)
+        for _ in range(reader.line_num - 1):
+            waiting.popleft()
+        whole = "".join(fields)
+        if whole.isascii() or not _has_stray_bytes(whole):
+            if whole:
+                yield Row(line, fields)
         else:
             yield Row(line, fields, "this line is not UTF-8: save the file as UTF-8.")
+
+
+def _continuation(text: str, waiting: deque[tuple[int, str]], source: Iterator[tuple[int, str]]) -> Iterable[str]:
+    """The lines that may belong to a record which this line leaves open, up to the one that closes it."""
+    if text.count('"') % 2 == 0:
+        return ()
+    waiting.extend(islice(source, MAX_RECORD_LINES - 1 - len(waiting)))
+    following = [text for _, text in waiting]
+    closing = next((at for at, text in enumerate(following, start=1) if text.count('"') % 2), 0)
+    return following[:closing]
 
 
 def row_text(fields: Iterable[str]) -> str:

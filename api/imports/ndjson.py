@@ -29,6 +29,7 @@ from api.imports.times import TimeReader
 from domain.batch import MAX_MEDIA, check_event
 from domain.catalogue import Direction, Service
 from domain.errors import InvalidInput
+from domain.segments import count_segments
 from domain.usage import (
     MAX_ADDRESS_CHARACTERS,
     MAX_CALL_SECONDS,
@@ -52,7 +53,7 @@ from domain.usage import (
 )
 
 _RFC_3339 = re.compile(r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-]\d{2}:\d{2})", re.ASCII)
-_ID = re.compile(r"[a-z]{2,4}_([0-9a-f]{32})")
+_OFFICE_ID = re.compile(r"off_([0-9a-f]{32})")
 _COUNTRY = re.compile(r"[A-Z]{2}")
 _TIMES = TimeReader(None)
 
@@ -99,7 +100,7 @@ def _quality(value: Any, path: str) -> int:
 
 
 def _id(value: Any, path: str) -> UUID:
-    found = _ID.fullmatch(read_text(value, path))
+    found = _OFFICE_ID.fullmatch(read_text(value, path))
     if not found:
         raise BadField(f"{path} is not the id of an office.")
     return UUID(found[1])
@@ -137,10 +138,14 @@ def _message(value: Any, path: str) -> Message:
 
 
 def _content(value: Any, path: str) -> dict[str, Any]:
+    """The body of a message is counted and forgotten (R14)."""
     kind, given = read_one_of(value, _CONTENT, path)
     if kind == "mms":
         return {"segmentCount": 1, "isMms": True, **given}
-    return {"body": given} if kind == "smsBody" else {"segmentCount": given}
+    if kind == "smsSegmentCount":
+        return {"segmentCount": given}
+    counted = count_segments(given)
+    return {"segmentCount": counted.segment_count, "encoding": counted.encoding}
 
 
 def _mms(value: Any, path: str) -> dict[str, Any]:

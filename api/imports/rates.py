@@ -95,6 +95,8 @@ def read_deck(
     _check(service, usage_types, prefix_completion or "")
     source = rows(Lines(path))
     header = next(source, None)
+    if header and header.problem:
+        raise InvalidInput(f"Line {header.line} of {path}, the header: {header.problem}")
     columns = [column_name(field) for field in header.fields] if header else []
     found = _format_of(columns, format)
     completion = _COMPLETIONS[found] if prefix_completion is None else prefix_completion

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 from api.imports.fields import BadField
 from domain.errors import InvalidInput
+from domain.periods import known_time_zone
 
 _TIME = r"(?:[ T]+(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,6})\d*)?)?)"
 _OFFSET = r"\s*(Z|z|[+-]\d{2}:?\d{2})?"
@@ -134,7 +135,6 @@ def _offset(text: str) -> timezone:
 
 @lru_cache(maxsize=64)
 def _zone(name: str) -> ZoneInfo:
-    try:
-        return ZoneInfo(name)
-    except (KeyError, ValueError, OSError):
-        raise InvalidInput(f"{name[:70]!r} is not an IANA time zone such as Europe/London.") from None
+    if not known_time_zone(name):
+        raise InvalidInput(f"{name[:70]!r} is not an IANA time zone such as Europe/London.")
+    return ZoneInfo(name)

@@ -7,13 +7,13 @@ from typing import NamedTuple
 from uuid import UUID
 
 from domain.access import Permission, Role, Scope, Viewer
-from domain.batch import check_batch
-from domain.charging import Decision, Outcome, Rejection, charge_batch
+from domain.batch import check_batch, has_control_characters
+from domain.charging import Decision, Outcome, Rejection, charge_batch, is_conflict
 from domain.errors import IdempotencyConflict, InvalidInput, NotFound, NotPermitted
 from domain.ports import Door, UsedKey
 from domain.renewal import renew
 from domain.reversal import reverse
-from domain.usage import MAX_KEY_CHARACTERS, RejectionCode, UsageEvent
+from domain.usage import MAX_BATCH_EVENTS, MAX_KEY_CHARACTERS, RejectionCode, UsageEvent
 
 REVERSE = "reverseUsage"
 MAX_REASON_CHARACTERS = 500
@@ -63,7 +63,8 @@ async def _charge_office(
     async with door.begin(company_id, now) as work:
         books = await work.lock_books(office_id, with_history=is_backfill)
         known = await work.known([event.key for event in batch])
-        directory = await work.directory([event for event in batch if event.key not in known.charges], office_id)
+        named = [event for event in batch if not is_conflict(event, known, office_id)]
+        directory = await work.directory(named, office_id)
         renew(books)
         charged = charge_batch(
             books,
@@ -92,16 +93,22 @@ async def replay_rejected(
     ids: Collection[UUID] | None = None,
     is_backfill: bool = False,
 ) -> list[Decision]:
-    """Try kept rejections again (R23): all, those with a code, or those named. Charging one consumes it."""
+    """Try kept rejections again (R23): all, those with a code, or those named. Charging one consumes it.
+
+    In order of time, in transactions of a batch's size; the order of the decisions is that of the charging.
+    """
     viewer.require(Permission.RECORD_USAGE)
     if viewer.company_id is None:
         raise NotFound("This token names no company.")
     kept = await door.rejected_events(viewer.company_id, viewer.office_ids, code=code, ids=ids)
     decisions: list[Decision] = []
     for office_id in sorted({office for office, _ in kept}):
-        batch = [event for office, event in kept if office == office_id]
-        story = partial(_charge_office, door, viewer.company_id, office_id, batch, now=now, is_backfill=is_backfill)
-        decisions += await door.again(story)
+        waiting = [event for office, event in kept if office == office_id]
+        waiting.sort(key=lambda event: (event.occurred_at, event.event_id))
+        for start in range(0, len(waiting), MAX_BATCH_EVENTS):
+            batch = waiting[start : start + MAX_BATCH_EVENTS]
+            story = partial(_charge_office, door, viewer.company_id, office_id, batch, now=now, is_backfill=is_backfill)
+            decisions += await door.again(story)
     return decisions
 
 
@@ -119,10 +126,13 @@ async def reverse_usage(
     Raises NotPermitted, NotFound, AlreadyReversed, IdempotencyConflict, InvalidInput.
     """
     viewer.require(Permission.REVERSE_USAGE)
-    if not reason.strip() or len(reason) > MAX_REASON_CHARACTERS:
-        raise InvalidInput(f"Say why in 1 to {MAX_REASON_CHARACTERS} characters.", field=("reason",))
-    if not 0 < len(key) <= MAX_KEY_CHARACTERS:
-        raise InvalidInput(f"A key has 1 to {MAX_KEY_CHARACTERS} characters.", field=("idempotencyKey",))
+    if not reason.strip() or len(reason) > MAX_REASON_CHARACTERS or has_control_characters(reason):
+        raise InvalidInput(f"Say why in one line of 1 to {MAX_REASON_CHARACTERS} characters.", field=("reason",))
+    if not 0 < len(key) <= MAX_KEY_CHARACTERS or has_control_characters(key):
+        raise InvalidInput(
+            f"A key has 1 to {MAX_KEY_CHARACTERS} characters, none of them control characters.",
+            field=("idempotencyKey",),
+        )
     return await door.again(partial(_reverse, door, viewer, charge_id, key=key, reason=reason.strip(), now=now))
 
 
@@ -133,14 +143,16 @@ async def _reverse(
     if company_id is None:
         raise NotFound("There is no such usage record.", field=("usageRecordId",))
     async with door.begin(company_id, now) as work:
+        found = await work.find_charge(charge_id)
+        if found is None or not Scope.of(viewer).covers(found.office_id):
+            raise NotFound("There is no such usage record.", field=("usageRecordId",))
+        # With its history: of an annual commitment, a month may be closed while the year still runs.
+        books = await work.lock_books(found.office_id, with_history=True)
+        # Asked under the lock: of two requests with one key, the second waits here and finds what the first did.
         used = await work.used_key(key)
         if used is not None:
             check_same(used, REVERSE, facts)
             return ReversalDone(used.result_id, charge_id, is_replayed=True)
-        found = await work.find_charge(charge_id)
-        if found is None or not Scope.of(viewer).covers(found.office_id):
-            raise NotFound("There is no such usage record.", field=("usageRecordId",))
-        books = await work.lock_books(found.office_id)
         original = await work.find_charge(charge_id) or found
         renew(books)
         reversal = reverse(books, original, reason=reason, author=viewer.name)

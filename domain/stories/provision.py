@@ -6,6 +6,7 @@ from functools import partial
 from uuid import UUID
 
 from domain.access import Permission, Scope, Viewer
+from domain.directory import check_directory
 from domain.errors import NotFound
 from domain.ledger import CONTRACT, Books, Details
 from domain.periods import CycleTerms, first_instant
@@ -95,12 +96,14 @@ async def sync_directory(
 ) -> DirectorySync:
     """Bring members, groups and contacts up to date; with `is_replace`, whoever is not named becomes inactive.
 
-    A kind that is None is left alone.
+    A kind that is None is left alone. Raises NotPermitted, NotFound, and InvalidInput or TooHigh for a list that is not
+    well-formed, which changes nothing.
     """
     viewer.require(Permission.SYNC_DIRECTORY)
     company_id = viewer.company_id
     if company_id is None or not Scope.of(viewer).is_whole_company:
         raise NotFound("A directory belongs to a whole company: this token does not cover one.")
+    check_directory(members, groups, contacts)
 
     async def story() -> DirectorySync:
         async with door.provision(company_id, now) as work:

@@ -90,12 +90,12 @@ def test_the_documented_example_says_what_its_comments_say() -> None:
     assert plan.members == (
         DirectoryMember(
             external_id="u-1",
-            name="Ada Byron",
-            email="ada@north-harbor.example",
+            name="Front desk",
+            email="front.desk@north-harbor.example",
             office="portland",
             group_external_ids=("q-100",),
         ),
-        DirectoryMember(external_id="u-2", name="Chen Wei", is_active=False),
+        DirectoryMember(external_id="u-2", name="Night dispatch", is_active=False),
     )
     assert plan.contacts == (
         DirectoryContact(external_id="c-1", name="Harbor Master", phone_numbers=("+442079460000",)),
@@ -232,7 +232,7 @@ def test_an_unknown_time_zone_is_answered_with_the_nearest() -> None:
 def test_all_problems_are_listed_at_once_in_the_order_of_the_file() -> None:
     text = (
         SMALLEST.replace("currency: USD", "currency: DOGE").replace("region: US\n", "region: USA\n")
-        + "directory:\n  members:\n    - {external_id: u-1, name: Ada, office: portlan, groups: [q]}\n"
+        + "directory:\n  members:\n    - {external_id: u-1, name: Front desk, office: portlan, groups: [q]}\n"
     )
     found = problems_of(text)
     assert [(line, path) for line, path, _ in found] == [

@@ -86,7 +86,7 @@ def test_an_exception_of_a_scalar_is_not_repeated() -> None:
     @strawberry.type
     class Query:
         @strawberry.field
-        def echo(self, value: fragile) -> str:  # type: ignore[valid-type]
+        def echo(self, value: fragile) -> str:
             return str(value)
 
     schema = strawberry.Schema(Query, config=StrawberryConfig(scalar_map={fragile: definition}))
@@ -105,7 +105,7 @@ def test_a_fault_before_execution_is_masked_as_well(part: str, caplog: pytest.Lo
     def fail(_argument: Viewer) -> object:
         raise RuntimeError("postgresql://farebox:hunter2@db")
 
-    response = make_client(**{part: fail}).post("/graphql", json={"query": "{ hello }"})
+    response = make_client(None, **{part: fail}).post("/graphql", json={"query": "{ hello }"})
 
     assert response.status_code == 500
     assert response.json()["errors"][0]["extensions"]["code"] == "INTERNAL_SERVER_ERROR"

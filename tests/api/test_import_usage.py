@@ -18,6 +18,7 @@ from domain.usage import (
     Call,
     CallLocation,
     DirectoryReference,
+    Encoding,
     Fax,
     FaxStatus,
     Message,
@@ -331,7 +332,7 @@ def test_every_target_of_a_map_has_its_place(path: Path) -> None:
         "event_id=id, from=from, to=to, occurred_at=when, duration=s, direction=dir, call_id=ref, office=off,"
         " member=m, member_name=mn, group=g, group_name=gn, contact=c"
     )
-    text = f"{header}\ne-1,1002,+14155550100,1772355608,5,in,ref-1,+15035550100,u-1,Ada,q-1,Support,c-1\n"
+    text = f"{header}\ne-1,1002,+14155550100,1772355608,5,in,ref-1,+15035550100,u-1,Front desk,q-1,Support,c-1\n"
     [row] = read_mapped(path, text, column_map, time_zone=None)
     assert event_of(row) == UsageEvent(
         source="switch",
@@ -345,7 +346,7 @@ def test_every_target_of_a_map_has_its_place(path: Path) -> None:
             call_id="ref-1",
         ),
         office=OfficeReference(phone_number="+15035550100"),
-        member=DirectoryReference("u-1", "Ada"),
+        member=DirectoryReference("u-1", "Front desk"),
         group=DirectoryReference("q-1", "Support"),
         contact=DirectoryReference("c-1"),
     )
@@ -355,9 +356,11 @@ def test_messages_and_faxes_can_be_mapped(path: Path) -> None:
     text = "kind,a,b,t,n\nmessaging,1,2,2026-03-01 09:00,3\nFAX,1,2,2026-03-01 09:00,4\ntelex,1,2,2026-03-01 09:00,4\n"
     column_map = "service=kind,from=a,to=b,occurred_at=t,segments=n,pages=n,traffic:=p2p,office:=portland"
     rows = read_mapped(path, text, column_map)
-    ends = {"direction": Direction.OUTBOUND, "from_": "1", "to": "2"}
-    assert event_of(rows[0]).usage == Message(traffic=Traffic.P2P, segment_count=3, **ends)
-    assert event_of(rows[1]).usage == Fax(page_count=4, **ends)
+    outbound = Direction.OUTBOUND
+    assert event_of(rows[0]).usage == Message(
+        direction=outbound, traffic=Traffic.P2P, from_="1", to="2", segment_count=3
+    )
+    assert event_of(rows[1]).usage == Fax(direction=outbound, from_="1", to="2", page_count=4)
     assert event_of(rows[1]).office == OfficeReference(slug="portland")
     assert rows[2].problem == "service 'telex' is not one of CALLING, MESSAGING, FAX."
 
@@ -437,6 +440,34 @@ def test_equal_rows_are_one_event_however_they_are_quoted(path: Path) -> None:
     assert ids[0] == ids[1] != ids[2]
 
 
+def test_a_quoted_field_may_run_over_lines_and_an_open_quote_swallows_nothing(path: Path) -> None:
+    good = "1,2,2026-03-01 09:00,5\n"
+    text = f'{HEADER}\n{good}"one\ntwo",2,2026-03-01 09:00,5\n"1,2,2026-03-01 09:00,5\n' + good * 30
+    rows = read_mapped(path, text)
+    assert [(row.line, row.problem and row.problem[:15]) for row in rows[:4]] == [
+        (2, None),
+        (3, "from is longer "),
+        (5, "this is not CSV"),
+        (6, None),
+    ]
+    assert len(rows) == 33
+
+
+def test_quotes_inside_a_field_and_unusual_spaces_leave_rows_whole(path: Path) -> None:
+    text = f'{HEADER}\nfive"inch,2,2026-03-01 09:00,5\nsix"inch,2\u20282,2026-03-01 09:00,5\n1\x1c1,2,x,5\n'
+    rows = read_mapped(path, text)
+    assert [row.line for row in rows] == [2, 3, 4]
+    assert call_of(rows[0]).from_ == 'five"inch'
+    assert "control characters" in (rows[1].problem or "")
+
+
+def test_a_file_with_the_line_ends_of_an_old_mac_is_refused_with_the_reason(path: Path) -> None:
+    path.write_bytes(f"{HEADER}\r1,2,2026-03-01 09:00,5\r".encode())
+    reader = read_usage(path, format=UsageFormat.CSV, source="s", time_zone="UTC", column_map=parse_column_map(MAP))
+    with pytest.raises(InvalidInput, match="check its quotes and line ends"):
+        list(reader)
+
+
 # ---------- times
 
 
@@ -497,14 +528,14 @@ def test_the_documented_events_of_all_six_services(path: Path) -> None:
         office=OfficeReference(slug="portland"),
         member=DirectoryReference("u-1"),
     )
-    ends = {"from_": "+15035550177", "to": "+15035550100"}
     assert [event.usage for event in events[1:]] == [
         Message(
             direction=Direction.OUTBOUND,
             traffic=Traffic.P2P,
             from_="+15035550100",
             to="+15035550177",
-            body="On my way",
+            segment_count=1,
+            encoding=Encoding.GSM_7,
         ),
         Message(
             direction=Direction.INBOUND,
@@ -512,7 +543,8 @@ def test_the_documented_events_of_all_six_services(path: Path) -> None:
             is_mms=True,
             segment_count=1,
             media_count=1,
-            **ends,
+            from_="+15035550177",
+            to="+15035550100",
         ),
         Fax(
             direction=Direction.INBOUND,

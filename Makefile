@@ -1,0 +1,58 @@
+# Five verbs: run, test, fix, check, bench. Each does all of its own set-up.
+PYTHON ?= python3.11
+PORT ?= 8000
+BIN := .venv/bin
+
+.PHONY: run test fix check bench graphiql lock clean
+.DEFAULT_GOAL := run
+
+run: .venv/.runtime graphiql
+	$(BIN)/farebox migrate
+	$(BIN)/farebox demo
+	$(BIN)/farebox serve --demo --port $(PORT)
+
+test: .venv/.dev graphiql
+	$(BIN)/pytest -n 2 $(ARGS)
+
+fix: .venv/.dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+check: .venv/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/farebox schema --check
+
+bench: .venv/.dev
+	$(BIN)/python -m benchmarks
+
+# GraphiQL's own files, pinned; without npm the page falls back to a pinned CDN.
+graphiql: .venv/.runtime
+	@$(BIN)/python -m api.graphiql_assets
+
+# Pins everything anew, with hashes and without index addresses.
+lock: .venv/.dev
+	$(BIN)/pip install -q uv
+	$(BIN)/uv pip compile -q pyproject.toml --generate-hashes --no-header --universal --python-version 3.11 \
+		--no-emit-index-url -o requirements/runtime.txt
+	$(BIN)/uv pip compile -q pyproject.toml --extra dev --generate-hashes --no-header --universal --python-version 3.11 \
+		--no-emit-index-url -c requirements/runtime.txt -o requirements/dev.txt
+
+.venv/bin/python:
+	@command -v $(PYTHON) >/dev/null 2>&1 || { command -v python3 >/dev/null 2>&1 && python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))'; } \
+		|| { echo "Farebox needs Python 3.11 or newer: say which with make PYTHON=/path/to/python"; exit 1; }
+	@if command -v $(PYTHON) >/dev/null 2>&1; then $(PYTHON) -m venv .venv; else python3 -m venv .venv; fi
+
+.venv/.runtime: .venv/bin/python requirements/runtime.txt pyproject.toml
+	$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements/runtime.txt
+	$(BIN)/pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+.venv/.dev: .venv/.runtime requirements/dev.txt
+	$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@touch $@
+
+clean:
+	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -1,0 +1,25 @@
+"""`farebox …`: the commands of the operator, put together."""
+
+import typer
+
+from api.commands import books, imports, serving
+
+app = typer.Typer(
+    name="farebox",
+    help="Prepaid credits and usage for communications companies: a self-hosted GraphQL backend.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command()(serving.serve)
+app.command()(serving.demo)
+app.command()(serving.token)
+app.command()(imports.apply)
+app.command("import-rates")(imports.import_rates)
+app.command("import-usage")(imports.import_usage_file)
+app.command()(imports.replay)
+app.command()(books.renew)
+app.command()(books.verify)
+app.command()(books.migrate)
+app.command()(serving.schema)

@@ -1,0 +1,230 @@
+"""Getting data in: `apply`, `import-rates`, `import-usage`, `replay`."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from api.app import utc_now
+from api.commands.console import err, fail, is_interactive, operator, out, run, the_company
+from api.company_file import read_company_file
+from api.imports.cdr import UsageFormat, UsageReader, read_usage
+from api.imports.column_map import parse_column_map
+from api.imports.deck_fields import AnyDirection, parse_increment
+from api.imports.rates import DeckFormat, read_deck
+from api.usage_import import ImportSummary, import_usage, why_not
+from domain.catalogue import Direction, Service, UsageType
+from domain.charging import Outcome
+from domain.errors import InvalidInput
+from domain.money import Currency, decimal_text
+from domain.stories.charge import replay_rejected
+from domain.stories.provision import apply_company, load_deck
+from domain.usage import OfficeReference, RejectionCode
+from persistence.begin import Begin
+from persistence.database import Database
+
+Company = Annotated[str | None, typer.Option(help="Slug of the company; not needed while there is only one.")]
+Backfill = Annotated[
+    bool, typer.Option("--backfill", help="Charge history to the billing cycles it belongs to, closed ones included.")
+]
+
+
+def apply(
+    file: Annotated[Path, typer.Argument(help="YAML; docs/files.md has a complete example.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print what would change.")] = False,
+) -> None:
+    """Make a company be as its file says: offices, plans, commitments, directory and settings."""
+
+    async def story(_database: Database, begin: Begin) -> list[str]:
+        plan = read_company_file(file)
+        return await apply_company(begin, plan, now=utc_now(), is_dry_run=dry_run)
+
+    changes = run(story)
+    for change in changes:
+        out.print(change, markup=False)
+    verb = "would change" if dry_run else "changed"
+    out.print(f"{len(changes)} {verb}." if changes else "Nothing to change.")
+
+
+def import_rates(
+    file: Annotated[Path, typer.Argument(help="A rate deck in CSV.")],
+    format: Annotated[str, typer.Option(help="auto, npa-nxx, country or farebox.")] = "auto",
+    deck: Annotated[str | None, typer.Option(help="Name of the deck; by default the file's.")] = None,
+    company: Company = None,
+    effective_from: Annotated[
+        str | None, typer.Option(help="When it comes into force: a date or an RFC 3339 time; by default now.")
+    ] = None,
+    currency: Annotated[Currency | None, typer.Option(help="The deck's; must be the company's.")] = None,
+    service: Annotated[
+        Service, typer.Option(help="What the deck is for, where its rows do not say.")
+    ] = Service.CALLING,
+    usage_type: Annotated[list[UsageType] | None, typer.Option(help="Only these usage types; may be repeated.")] = None,
+    direction: Annotated[str | None, typer.Option(help="OUTBOUND, INBOUND or ANY; calls: OUTBOUND.")] = None,
+    increment: Annotated[str, typer.Option(help="First/next seconds of a call, as in 60/60.")] = "60/60",
+    prefix_completion: Annotated[str | None, typer.Option(help="Digits before every prefix; NPA-NXX decks: 1.")] = None,
+) -> None:
+    """Load a rate deck, whole or not at all; every bad row is listed with its line and reason."""
+
+    async def story(database: Database, begin: Begin) -> None:
+        facts = await the_company(database, company)
+        if currency not in (None, facts.currency):
+            raise InvalidInput(
+                f"{facts.slug} keeps its books in {facts.currency}: a deck in {currency} cannot rate it."
+            )
+        now = utc_now()
+        read = read_deck(
+            file,
+            format="auto" if format == "auto" else DeckFormat(format),
+            service=service,
+            usage_types=usage_type or (),
+            direction=_direction(direction),
+            increment=parse_increment(increment),
+            prefix_completion=prefix_completion,
+        )
+        for row in read.bad_rows:
+            out.print(f"line {row.line}: {row.reason}  [{row.text}]", markup=False)
+        if not read.rates:
+            raise InvalidInput(f"{file} has no good row: nothing was loaded.")
+        name = deck or file.stem.lower()
+        moment = _moment(effective_from) if effective_from else now
+        rates = [rate for _, rate in read.rates]
+        loaded = await load_deck(begin, facts.id, card=name, rates=rates, effective_from=moment, now=now)
+        out.print(f"Deck {name!r} ({read.format}), {facts.currency}, company {facts.slug}:")
+        good = len({line for line, _ in read.rates})
+        out.print(f"  {good + len(read.bad_rows):>9,} rows read")
+        out.print(f"  {good:>9,} good")
+        out.print(f"  {len(read.bad_rows):>9,} bad, not loaded")
+        placement = loaded.placement
+        if placement.is_unchanged:
+            out.print(f"The same rates are in force since {placement.effective_from:%Y-%m-%d %H:%M}Z: nothing to load.")
+            return
+        until = f" until {placement.effective_until:%Y-%m-%d %H:%M}Z" if placement.effective_until else ""
+        out.print(f"{loaded.rate_count:,} rates in force from {placement.effective_from:%Y-%m-%d %H:%M}Z{until}.")
+        if facts.decks and name not in facts.decks:
+            out.print(
+                f"Note: the company file names {', '.join(facts.decks)} under `decks`, not {name}: no office uses it."
+            )
+
+    if format != "auto" and format not in tuple(DeckFormat):
+        fail(f"Unknown format {format!r}: choose auto, {', '.join(DeckFormat)}.")
+    run(story)
+
+
+def import_usage_file(
+    file: Annotated[Path, typer.Argument(help="Call records or other usage.")],
+    format: Annotated[UsageFormat, typer.Option(help="What wrote the file.")],
+    office: Annotated[str | None, typer.Option(help="Slug of the office that is charged.")] = None,
+    company: Company = None,
+    timezone: Annotated[str | None, typer.Option(help="IANA zone of the file's times, where they name none.")] = None,
+    region: Annotated[str | None, typer.Option(help="Country of national numbers; by default the office's.")] = None,
+    backfill: Backfill = False,
+    map: Annotated[str | None, typer.Option(help="csv: from=caller,to=callee,direction:=OUTBOUND,…")] = None,
+    time_format: Annotated[str | None, typer.Option(help="csv: strptime pattern of ambiguous times.")] = None,
+    direction: Annotated[Direction | None, typer.Option(help="For records that do not say.")] = None,
+    service: Annotated[Service, typer.Option(help="csv: what the rows are.")] = Service.CALLING,
+    source: Annotated[str | None, typer.Option(help="Reporting system; by default the format's name.")] = None,
+) -> None:
+    """Charge usage from a file. Safe to run twice; one line for every row that was not charged."""
+
+    async def story(database: Database, begin: Begin) -> tuple[ImportSummary, Currency]:
+        facts = await the_company(database, company)
+        if office is not None and office not in facts.offices:
+            raise InvalidInput(f"There is no office {office!r}. Known: {', '.join(facts.offices)}.")
+        reader = read_usage(
+            file,
+            format=format,
+            source=source or format.value,
+            time_zone=timezone,
+            region=region,
+            direction=direction,
+            service=service,
+            column_map=parse_column_map(map) if map else None,
+            time_format=time_format,
+        )
+        with _progress(file, reader) as advance:
+            summary = await import_usage(
+                begin,
+                operator(facts.id, utc_now()),
+                reader,
+                office=OfficeReference(slug=office) if office else None,
+                clock=utc_now,
+                is_backfill=backfill,
+                report=lambda line, reason: out.print(f"line {line}: {reason}", markup=False),
+                progress=advance,
+            )
+        return summary, facts.currency
+
+    summary, currency = run(story)
+    _print_summary(summary, currency)
+
+
+@contextmanager
+def _progress(file: Path, reader: UsageReader) -> Iterator[Callable[[], None]]:
+    """A bar on a terminal, moved by the bytes read; nothing where nobody watches."""
+    if not is_interactive():
+        yield lambda: None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=err, transient=True) as progress:
+        task = progress.add_task(file.name, total=reader.total_bytes)
+        yield lambda: progress.update(task, completed=reader.bytes_read)
+
+
+def _print_summary(summary: ImportSummary, currency: Currency) -> None:
+    out.print(f"{summary.row_count:>9,} rows read")
+    for outcome in Outcome:
+        out.print(f"{summary.outcomes[outcome]:>9,} {outcome.lower()}")
+    out.print(f"{summary.unreadable_count:>9,} unreadable")
+    out.print(f"Charged now: {decimal_text(summary.cost_micros)} {currency}")
+
+
+def replay(
+    code: Annotated[RejectionCode | None, typer.Option(help="Only rejections with this code.")] = None,
+    company: Company = None,
+    backfill: Backfill = False,
+) -> None:
+    """Try rejected usage again, after rates have changed; what is charged is no longer rejected."""
+
+    async def story(database: Database, begin: Begin) -> Counter[Outcome]:
+        facts = await the_company(database, company)
+        now = utc_now()
+        viewer = operator(facts.id, now)
+        decisions = await replay_rejected(begin, viewer, now=now, code=code, is_backfill=backfill)
+        for decision in decisions:
+            reason = why_not(decision)
+            if reason:
+                out.print(f"{decision.event.source} {decision.event.event_id}: {reason}", markup=False)
+        return Counter(decision.outcome for decision in decisions)
+
+    outcomes = run(story)
+    out.print(f"{outcomes[Outcome.CHARGED]:,} charged, {outcomes[Outcome.REJECTED]:,} still rejected.")
+
+
+def _direction(text: str | None) -> Direction | AnyDirection | None:
+    if text is None:
+        return None
+    if text.upper() == "ANY":
+        return "ANY"
+    try:
+        return Direction(text.upper())
+    except ValueError:
+        raise InvalidInput(f"Unknown direction {text!r}: OUTBOUND, INBOUND or ANY.") from None
+
+
+def _moment(text: str) -> datetime:
+    """A date is its first instant in UTC."""
+    try:
+        if len(text) == len("2026-01-01"):
+            day = date.fromisoformat(text)
+            return datetime(day.year, day.month, day.day, tzinfo=UTC)
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise InvalidInput(f"{text!r} is no date or time: write 2026-01-31 or 2026-01-31T09:00:00Z.") from None
+    if moment.tzinfo is None:
+        raise InvalidInput(f"{text!r} names no offset: add Z or one like +02:00.")
+    return moment.astimezone(UTC)

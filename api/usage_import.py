@@ -1,0 +1,104 @@
+"""Reports a file of usage to the engine, batch by batch, and adds up what became of every row.
+
+Safe to run twice: events carry ids of their own, so a second run is answered with replays (R12).
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from api.imports.fields import ReadRow
+from domain.access import Viewer
+from domain.charging import Decision, Outcome
+from domain.money import Micros
+from domain.ports import Door
+from domain.stories.charge import record_usage
+from domain.usage import OfficeReference, UsageEvent
+
+BATCH_EVENTS = 500
+PAUSE_SECONDS = 0.002
+"""Between batches: SQLite is not fair, and this lets other writers in."""
+
+Report = Callable[[int, str], None]
+"""Called with the line and the reason of every row that was not charged."""
+
+
+@dataclass
+class ImportSummary:
+    """Every row of the file is in exactly one of the counts."""
+
+    row_count: int = 0
+    unreadable_count: int = 0
+    outcomes: Counter[Outcome] = field(default_factory=Counter)
+    cost_micros: Micros = 0
+
+    @property
+    def adds_up(self) -> bool:
+        return self.row_count == self.unreadable_count + self.outcomes.total()
+
+
+async def import_usage(
+    door: Door,
+    viewer: Viewer,
+    rows: Iterable[ReadRow],
+    *,
+    office: OfficeReference | None,
+    clock: Callable[[], datetime],
+    is_backfill: bool,
+    report: Report,
+    progress: Callable[[], None] = lambda: None,
+) -> ImportSummary:
+    """Rows that name no office of their own are charged to `office`; without one they are unreadable."""
+    summary = ImportSummary()
+    batch: list[tuple[int, UsageEvent]] = []
+    for row in rows:
+        summary.row_count += 1
+        event = row.event
+        if event is not None and event.office is None and office is not None:
+            event = replace(event, office=office)
+        if event is None or event.office is None:
+            summary.unreadable_count += 1
+            report(row.line, row.problem or "It names no office: say which with --office.")
+            continue
+        batch.append((row.line, event))
+        if len(batch) == BATCH_EVENTS:
+            await _charge(door, viewer, batch, summary, now=clock(), is_backfill=is_backfill, report=report)
+            batch.clear()
+            progress()
+            await asyncio.sleep(PAUSE_SECONDS)
+    if batch:
+        await _charge(door, viewer, batch, summary, now=clock(), is_backfill=is_backfill, report=report)
+    progress()
+    return summary
+
+
+async def _charge(
+    door: Door,
+    viewer: Viewer,
+    batch: list[tuple[int, UsageEvent]],
+    summary: ImportSummary,
+    *,
+    now: datetime,
+    is_backfill: bool,
+    report: Report,
+) -> None:
+    events = [event for _, event in batch]
+    decisions = await record_usage(door, viewer, events, now=now, is_backfill=is_backfill)
+    for (line, _), decision in zip(batch, decisions, strict=True):
+        summary.outcomes[decision.outcome] += 1
+        summary.cost_micros += decision.cost_micros
+        reason = why_not(decision)
+        if reason:
+            report(line, reason)
+
+
+def why_not(decision: Decision) -> str | None:
+    """One line for a row that was neither charged nor a replay."""
+    if decision.rejection is not None:
+        return f"{decision.rejection.code}: {decision.rejection.message}"
+    if decision.outcome is Outcome.CONFLICT:
+        differing = ", ".join(decision.differing)
+        return f"CONFLICT: event {decision.event.event_id} was recorded with other facts ({differing})."
+    return None

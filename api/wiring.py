@@ -1,0 +1,104 @@
+"""Puts the rooms together: from settings to a database, a door for stories, and the application that serves them."""
+
+import hashlib
+import hmac
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime
+
+from starlette.applications import Starlette
+
+from api.app import build_app, utc_now
+from api.claims import Claims
+from api.settings import Environment, Settings, load_settings
+from domain.access import Scope, Viewer
+from domain.errors import NotFound
+from domain.stories.renew import renew_due
+from persistence.begin import Begin
+from persistence.database import Database
+from persistence.migrate import current_revision, migrate, newest_revision
+from persistence.viewers import find_viewer
+from schema.context import Context
+from schema.root import schema
+
+
+class NotMigrated(Exception):
+    """The database lacks migrations, and this is no local run that would apply them by itself."""
+
+
+async def prepare(settings: Settings, database: Database) -> None:
+    """A local run migrates by itself; in production that is the operator's decision. Raises NotMigrated."""
+    if settings.env is Environment.LOCAL:
+        await migrate(database)
+    elif await current_revision(database) != newest_revision():
+        raise NotMigrated("The database is not at the newest schema: run `farebox migrate` first.")
+
+
+@asynccontextmanager
+async def opened(settings: Settings) -> AsyncIterator[tuple[Database, Begin]]:
+    """A prepared database and the door to it, for one command."""
+    database = Database(settings.database_url)
+    try:
+        await prepare(settings, database)
+        yield database, Begin(database)
+    finally:
+        await database.close()
+
+
+def serve_app(settings: Settings | None = None) -> Starlette:
+    """The application as it runs. Without an argument it reads the settings: uvicorn calls it so in every worker."""
+    settings = settings or load_settings()
+    database = Database(settings.database_url)
+    begin = Begin(database)
+    cursor_key = hmac.digest(settings.signing_key.encode(), b"cursors", hashlib.sha256)
+
+    async def resolve(claims: Claims) -> Viewer | None:
+        try:
+            return await find_viewer(
+                database,
+                subject=claims.subject,
+                name=claims.name,
+                role=claims.role,
+                company=claims.company,
+                offices=claims.offices,
+                has_billing=claims.has_billing,
+                scopes=claims.scopes,
+                expires_at=claims.expires_at,
+            )
+        except NotFound:
+            return None
+
+    async def renew(scope: Scope, now: datetime) -> None:
+        if scope.company_id is not None:
+            await renew_due(begin, scope.company_id, now)
+
+    def context_for(viewer: Viewer) -> Context:
+        return Context(
+            viewer=viewer,
+            scope=Scope.of(viewer),
+            now=utc_now(),
+            database=database,
+            begin=begin,
+            cursor_key=cursor_key,
+            renew_due=renew,
+        )
+
+    async def ready() -> str | None:
+        if await current_revision(database) != newest_revision():
+            return "The database is not at the newest schema: run `farebox migrate`."
+        return None
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        await prepare(settings, database)
+        yield
+        await database.close()
+
+    return build_app(
+        settings,
+        schema=schema,
+        resolve=resolve,
+        context_for=context_for,
+        ready=ready,
+        lifespan=lifespan,
+    )

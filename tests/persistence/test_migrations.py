@@ -1,0 +1,142 @@
+"""Migrating an empty database gives exactly the metadata, in the words of each engine's own catalogue (DESIGN §5).
+
+Alembic's own comparison does not see CHECKs and the conditions of partial indexes, so the catalogues are compared.
+"""
+
+import asyncio
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import ForeignKeyConstraint, PrimaryKeyConstraint, UniqueConstraint
+
+from persistence.database import Database
+from persistence.metadata import METADATA
+from persistence.migrate import current_revision, migrate, newest_revision
+
+IS_THE_COMPANY_ITSELF = {("company", ("slug",))}
+"""The one thing that is unique over all companies: how a company is called."""
+VERSIONS = "alembic_version"
+POSTGRESQL_CATALOGUE = {
+    "columns": "SELECT table_name, column_name, data_type, is_nullable, column_default, character_maximum_length"
+    " FROM information_schema.columns WHERE table_schema = 'public'",
+    "constraints": "SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM pg_constraint"
+    " WHERE connamespace = 'public'::regnamespace AND contype <> 'n'",
+    "indexes": "SELECT indrelid::regclass::text, pg_get_indexdef(indexrelid) FROM pg_index"
+    " JOIN pg_class ON pg_class.oid = indexrelid WHERE relnamespace = 'public'::regnamespace",
+}
+
+
+async def catalogue(database: Database) -> dict[str, set[tuple[Any, ...]]]:
+    if not database.is_sqlite:
+        found = {}
+        async with database.reading() as connection:
+            for name, statement in POSTGRESQL_CATALOGUE.items():
+                rows = (await connection.exec_driver_sql(statement)).all()
+                found[name] = {tuple(row) for row in rows if row[0] != VERSIONS}
+        return found
+    async with database.reading() as connection:
+        rows = (await connection.exec_driver_sql("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL")).all()
+    return {row.name: _parts(row.sql) for row in rows if row.name != VERSIONS}
+
+
+def _parts(statement: str) -> set[tuple[Any, ...]]:
+    """A statement's lines, in no order: constraints may stand in any."""
+    lines = (re.sub(r"\s+", " ", line).strip(" ,").replace('"', "") for line in statement.splitlines())
+    return {(line,) for line in lines if line}
+
+
+async def _create_all(database: Database) -> None:
+    async with database.writing() as connection:
+        await connection.run_sync(METADATA.create_all)
+
+
+async def test_an_empty_database_migrated_is_exactly_the_metadata(
+    database: Database, engine: str, fresh_databases: Any
+) -> None:
+    other = Database(await _empty(engine, fresh_databases))
+    try:
+        await _create_all(other)
+        migrated, created = await catalogue(database), await catalogue(other)
+    finally:
+        await other.close()
+    assert migrated.keys() == created.keys()
+    assert {name: migrated[name] ^ created[name] for name in migrated if migrated[name] != created[name]} == {}
+
+
+async def _empty(engine: str, fresh_databases: Any) -> str:
+    """A database without a table: a file that is not there yet, or a fresh one emptied."""
+    url: str = await fresh_databases.url(engine)
+    if engine == "sqlite":
+        Path(url.partition(":///")[2]).unlink()
+        return url
+    database = Database(url)
+    async with database.writing() as connection:
+        await connection.exec_driver_sql("DROP SCHEMA public CASCADE")
+        await connection.exec_driver_sql("CREATE SCHEMA public")
+    await database.close()
+    return url
+
+
+async def test_the_catalogues_see_a_changed_check_and_a_changed_condition(database: Database) -> None:
+    """Else the comparison above would prove nothing."""
+    before = await catalogue(database)
+    async with database.writing() as connection:
+        await connection.exec_driver_sql("DROP INDEX ix_posting_charge")
+        await connection.exec_driver_sql(
+            "CREATE INDEX ix_posting_charge ON posting (company_id, charge_id) WHERE amount_micros > 5"
+        )
+    assert await catalogue(database) != before
+    texts = " ".join(str(part) for parts in before.values() for part in parts)
+    assert "BETWEEN" in texts or "spent_quantity >= 0" in texts
+
+
+async def test_migrating_again_changes_nothing(database: Database) -> None:
+    before = await catalogue(database)
+    assert await current_revision(database) == newest_revision()
+    await migrate(database)
+    await asyncio.gather(migrate(database), migrate(database))
+    assert await catalogue(database) == before
+
+
+async def test_processes_that_start_together_migrate_once(engine: str, fresh_databases: Any) -> None:
+    url = await _empty(engine, fresh_databases)
+    program = (
+        "import asyncio, sys\n"
+        "from persistence.database import Database\n"
+        "from persistence.migrate import migrate\n"
+        "asyncio.run(migrate(Database(sys.argv[1])))\n"
+    )
+    command = [sys.executable, "-c", program, url]
+    root = Path(__file__).parents[2]
+    started = [
+        subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        for _ in range(3)
+    ]
+    told = [await asyncio.to_thread(process.communicate) for process in started]
+    assert [process.returncode for process in started] == [0, 0, 0], told
+    database = Database(url)
+    try:
+        assert await current_revision(database) == newest_revision()
+    finally:
+        await database.close()
+
+
+@pytest.mark.parametrize("name", sorted(METADATA.tables))
+def test_every_key_of_a_table_begins_with_its_company(name: str) -> None:
+    """What lets the tables be spread over machines by company, and keeps every reference inside one."""
+    table = METADATA.tables[name]
+    assert not table.c.company_id.nullable
+    for constraint in table.constraints:
+        columns = tuple(column.name for column in constraint.columns)  # type: ignore[attr-defined]
+        if isinstance(constraint, PrimaryKeyConstraint | UniqueConstraint):
+            assert columns[0] == "company_id" or (name, columns) in IS_THE_COMPANY_ITSELF
+        if isinstance(constraint, ForeignKeyConstraint):
+            assert columns[0] == "company_id"
+            assert constraint.elements[0].column.name == "company_id"
+            assert constraint.ondelete is None, "a table rebuilt on SQLite would take its children along"
+    for index in table.indexes:
+        assert next(iter(index.columns)).name == "company_id" or not index.unique
