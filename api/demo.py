@@ -35,6 +35,8 @@ from persistence.offices import read_billing_cycles, read_company
 
 COMPANY_FILE = Path(__file__).with_name("demo_company.yaml")
 RATES_FILE = Path(__file__).with_name("demo_rates.csv")
+DEMO_COMPANY = "harrowgale"
+"""Its slug, as it stands in the file."""
 CARD = "demo"
 MONTHS = 6
 STRETCH_DAYS = 3
@@ -59,6 +61,15 @@ class DemoSummary:
     """Office days recorded in this run; 0 when everything was there."""
     outcomes: Mapping[Outcome, int]
     """Events by what became of them in this run."""
+
+    @property
+    def text(self) -> str:
+        """One line for whoever asked for the demo."""
+        if not self.day_count:
+            return f"The demo company {self.company_slug} is complete, nothing to do."
+        counts = ", ".join(f"{count:,} {outcome.lower()}" for outcome, count in sorted(self.outcomes.items()))
+        what = "Loaded the" if self.is_new else "Completed the"
+        return f"{what} demo company {self.company_slug}, from {self.begins_on} on: {counts}."
 
 
 class _Stretch(NamedTuple):

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
 
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.applications import Starlette
 
 from api.app import build_app, utc_now
@@ -47,15 +48,30 @@ async def opened(settings: Settings) -> AsyncIterator[tuple[Database, Begin]]:
 
 def serve_app(settings: Settings | None = None) -> Starlette:
     """The application as it runs. Without an argument it reads the settings: uvicorn calls it so in every worker."""
-    settings = settings or load_settings()
-    database = Database(settings.database_url)
-    begin = Begin(database)
-    cursor_key = hmac.digest(settings.signing_key.encode(), b"cursors", hashlib.sha256)
+    house = _House(settings or load_settings())
+    return build_app(
+        house.settings,
+        schema=schema,
+        resolve=house.resolve,
+        context_for=house.context_for,
+        ready=house.ready,
+        lifespan=house.lifespan,
+    )
 
-    async def resolve(claims: Claims) -> Viewer | None:
+
+class _House:
+    """What one process keeps for all its requests."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._database = Database(settings.database_url)
+        self._begin = Begin(self._database)
+        self._cursor_key = hmac.digest(settings.signing_key.encode(), b"cursors", hashlib.sha256)
+
+    async def resolve(self, claims: Claims) -> Viewer | None:
         try:
             return await find_viewer(
-                database,
+                self._database,
                 subject=claims.subject,
                 name=claims.name,
                 role=claims.role,
@@ -68,37 +84,31 @@ def serve_app(settings: Settings | None = None) -> Starlette:
         except NotFound:
             return None
 
-    async def renew(scope: Scope, now: datetime) -> None:
-        if scope.company_id is not None:
-            await renew_due(begin, scope.company_id, now)
-
-    def context_for(viewer: Viewer) -> Context:
+    def context_for(self, viewer: Viewer) -> Context:
         return Context(
             viewer=viewer,
             scope=Scope.of(viewer),
             now=utc_now(),
-            database=database,
-            begin=begin,
-            cursor_key=cursor_key,
-            renew_due=renew,
+            database=self._database,
+            begin=self._begin,
+            cursor_key=self._cursor_key,
+            renew_due=self._renew,
         )
 
-    async def ready() -> str | None:
-        if await current_revision(database) != newest_revision():
-            return "The database is not at the newest schema: run `farebox migrate`."
+    async def _renew(self, scope: Scope, now: datetime) -> None:
+        if scope.company_id is not None:
+            await renew_due(self._begin, scope.company_id, now)
+
+    async def ready(self) -> str | None:
+        try:
+            if await current_revision(self._database) != newest_revision():
+                return "The database is not at the newest schema: run `farebox migrate`."
+        except (SQLAlchemyError, OSError):
+            return "The database does not answer."
         return None
 
     @asynccontextmanager
-    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
-        await prepare(settings, database)
+    async def lifespan(self, _app: Starlette) -> AsyncIterator[None]:
+        await prepare(self.settings, self._database)
         yield
-        await database.close()
-
-    return build_app(
-        settings,
-        schema=schema,
-        resolve=resolve,
-        context_for=context_for,
-        ready=ready,
-        lifespan=lifespan,
-    )
+        await self._database.close()

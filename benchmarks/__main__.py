@@ -159,7 +159,8 @@ async def history_page(world: World, engine: str) -> Figure:
     async def floor() -> None:
         statement = text(
             "SELECT ch.*, o.name AS office, m.name AS member FROM charge ch"
-            " JOIN office o ON o.company_id = ch.company_id AND o.id = ch.office_id LEFT JOIN directory_member m ON m.company_id = ch.company_id"
+            " JOIN office o ON o.company_id = ch.company_id AND o.id = ch.office_id"
+            " LEFT JOIN directory_member m ON m.company_id = ch.company_id"
             " AND m.id = ch.member_id WHERE ch.company_id = :company"
             " AND ch.office_id = :office ORDER BY ch.occurred_at DESC, ch.id DESC LIMIT 100"
         )

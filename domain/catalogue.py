@@ -117,9 +117,7 @@ RATE_UNITS = MappingProxyType(
     }
 )
 
-UNITS_PER_RATE = MappingProxyType(
-    {UsageUnit.SECOND: 60, UsageUnit.SEGMENT: 1, UsageUnit.PAGE: 1, UsageUnit.SESSION: 1}
-)
+UNITS_PER_RATE = MappingProxyType({UsageUnit.SECOND: 60, UsageUnit.SEGMENT: 1, UsageUnit.PAGE: 1, UsageUnit.SESSION: 1})
 """How many units of usage one rate pays for: calls are counted in seconds and priced by the minute."""
 
 COMMITMENT_OF = MappingProxyType(
@@ -132,9 +130,7 @@ COMMITMENT_OF = MappingProxyType(
 )
 """The commitment that pays for a service (R24). Speech IVR and omnichannel have none."""
 
-DEFAULT_COVERAGE = MappingProxyType(
-    {**USAGE_TYPES, Service.CALLING: (UsageType.LOCAL, UsageType.DOMESTIC)}
-)
+DEFAULT_COVERAGE = MappingProxyType({**USAGE_TYPES, Service.CALLING: (UsageType.LOCAL, UsageType.DOMESTIC)})
 """The usage types an allowance covers unless it says otherwise (R25)."""
 
 ALLOWANCE_SERVICES = (

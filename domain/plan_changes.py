@@ -48,8 +48,8 @@ def compare_office(stored: OfficePlan | None, wanted: OfficePlan) -> list[str]:
     commitments = {commitment.kind: commitment for commitment in stored.commitments}
     for commitment in wanted.commitments:
         changes += _part(f"{name}: {commitment.kind} commitment", commitments.pop(commitment.kind, None), commitment)
-    changes += [f"{name}: {service} allowance ends" for service, left in allowances.items() if left.quantity]
-    changes += [f"{name}: {kind} commitment ends" for kind, left in commitments.items() if left.amount_micros]
+    changes += [f"{name}: {service} allowance ends" for service, left in sorted(allowances.items()) if left.quantity]
+    changes += [f"{name}: {kind} commitment ends" for kind, left in sorted(commitments.items()) if left.amount_micros]
     return changes
 
 

@@ -92,6 +92,9 @@ class PlanWork(Protocol):
 
     async def save_office(self, plan: OfficePlan) -> None: ...
 
+    async def release_numbers(self, offices: Sequence[OfficePlan]) -> None:
+        """Takes from the offices that exist the numbers their plans no longer give them: another may get them now."""
+
     async def office_id(self, slug: str) -> UUID: ...
 
     async def plan_terms(self, office_id: UUID) -> tuple[Sequence[CommitmentTerms], Sequence[AllowanceTerms]]:

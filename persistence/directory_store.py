@@ -17,6 +17,8 @@ from domain.usage import DirectoryReference, UsageEvent
 from persistence.ids import new_id
 from persistence.tables.company import CONTACT, GROUP, MEMBER, OFFICE
 
+Row = dict[str, Any]
+_TABLES = {"members": MEMBER, "groups": GROUP, "contacts": CONTACT}
 _EMPTY: dict[Any, dict[str, Any]] = {
     MEMBER: {"email": None, "group_external_ids": [], "is_active": True},
     GROUP: {"kind": GroupKind.OTHER.value, "is_active": True},
@@ -116,50 +118,52 @@ async def synchronise(
     """
     statement = select(OFFICE.c.slug, OFFICE.c.id).where(OFFICE.c.company_id == company_id)
     offices = {row.slug: row.id for row in (await connection.execute(statement)).all()}
-    member_rows = [
-        {
-            "external_id": member.external_id,
-            "name": member.name,
-            "search_name": member.name.casefold(),
-            "email": member.email,
-            "office_id": _office(offices, member.office, "members", at),
-            "group_external_ids": list(member.group_external_ids),
-            "is_active": member.is_active,
-        }
-        for at, member in enumerate(members or ())
-    ]
-    group_rows = [
-        {
-            "external_id": group.external_id,
-            "name": group.name,
-            "search_name": group.name.casefold(),
-            "kind": group.kind.value,
-            "office_id": _office(offices, group.office, "groups", at),
-            "is_active": group.is_active,
-        }
-        for at, group in enumerate(groups or ())
-    ]
-    contact_rows = [
-        {
-            "external_id": contact.external_id,
-            "name": contact.name,
-            "search_name": contact.name.casefold(),
-            "phone_numbers": list(contact.phone_numbers),
-            "is_active": contact.is_active,
-        }
-        for contact in contacts or ()
-    ]
+    wanted: dict[str, Sequence[Row] | None] = {
+        "members": None if members is None else [_member_row(offices, at, item) for at, item in enumerate(members)],
+        "groups": None if groups is None else [_group_row(offices, at, item) for at, item in enumerate(groups)],
+        "contacts": None if contacts is None else [_contact_row(item) for item in contacts],
+    }
     return DirectorySync(
-        await _synchronise(
-            connection, MEMBER, company_id, member_rows, "members", is_replace=is_replace and members is not None
-        ),
-        await _synchronise(
-            connection, GROUP, company_id, group_rows, "groups", is_replace=is_replace and groups is not None
-        ),
-        await _synchronise(
-            connection, CONTACT, company_id, contact_rows, "contacts", is_replace=is_replace and contacts is not None
-        ),
+        *[
+            DirectoryCounts()
+            if rows is None
+            else await _synchronise(connection, _TABLES[kind], company_id, rows, kind, is_replace=is_replace)
+            for kind, rows in wanted.items()
+        ]
     )
+
+
+def _member_row(offices: Mapping[str, UUID], at: int, member: DirectoryMember) -> Row:
+    return {
+        "external_id": member.external_id,
+        "name": member.name,
+        "search_name": member.name.casefold(),
+        "email": member.email,
+        "office_id": _office(offices, member.office, "members", at),
+        "group_external_ids": list(member.group_external_ids),
+        "is_active": member.is_active,
+    }
+
+
+def _group_row(offices: Mapping[str, UUID], at: int, group: DirectoryGroup) -> Row:
+    return {
+        "external_id": group.external_id,
+        "name": group.name,
+        "search_name": group.name.casefold(),
+        "kind": group.kind.value,
+        "office_id": _office(offices, group.office, "groups", at),
+        "is_active": group.is_active,
+    }
+
+
+def _contact_row(contact: DirectoryContact) -> Row:
+    return {
+        "external_id": contact.external_id,
+        "name": contact.name,
+        "search_name": contact.name.casefold(),
+        "phone_numbers": list(contact.phone_numbers),
+        "is_active": contact.is_active,
+    }
 
 
 def _office(offices: Mapping[str, UUID], slug: str | None, kind: str, at: int) -> UUID | None:

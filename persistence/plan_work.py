@@ -53,6 +53,9 @@ class ProvisioningWork:
     async def save_office(self, plan: OfficePlan) -> None:
         await provisioning.save_office(self._connection, self.company_id, plan)
 
+    async def release_numbers(self, offices: Sequence[OfficePlan]) -> None:
+        await provisioning.release_numbers(self._connection, self.company_id, offices)
+
     async def office_id(self, slug: str) -> UUID:
         return await provisioning.find_office_id(self._connection, self.company_id, slug)
 

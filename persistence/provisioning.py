@@ -222,6 +222,18 @@ async def _save_numbers(connection: AsyncConnection, company_id: UUID, office_id
         await connection.execute(insert(table), rows)
 
 
+async def release_numbers(connection: AsyncConnection, company_id: UUID, offices: Sequence[OfficePlan]) -> None:
+    """Before any office is saved, so that numbers can move between them in either direction."""
+    table = OFFICE_NUMBER
+    kept = {plan.slug: set(plan.phone_numbers) for plan in offices}
+    slugs = {row.id: row.slug for row in await _rows(connection, OFFICE, company_id)}
+    for row in await _rows(connection, table, company_id):
+        slug = slugs[row.office_id]
+        if slug in kept and row.phone_number not in kept[slug]:
+            mine = and_(table.c.company_id == company_id, table.c.phone_number == row.phone_number)
+            await connection.execute(delete(table).where(mine))
+
+
 async def _save_allowances(
     connection: AsyncConnection, company_id: UUID, office_id: UUID, plans: Sequence[AllowancePlan]
 ) -> None:

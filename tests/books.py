@@ -32,7 +32,9 @@ def rate_book(rates: Iterable[NewRate] = DECK) -> RateBook:
 RATES = rate_book()
 
 
-def committed(amount: str, kind: WalletKind = WalletKind.CALLING, cadence: Cadence = Cadence.MONTHLY) -> CommitmentTerms:
+def committed(
+    amount: str, kind: WalletKind = WalletKind.CALLING, cadence: Cadence = Cadence.MONTHLY
+) -> CommitmentTerms:
     wallet_id = UUID(int=1_000 + list(WalletKind).index(kind))
     return CommitmentTerms(wallet_id=wallet_id, kind=kind, committed_micros=parse_micros(amount), cadence=cadence)
 

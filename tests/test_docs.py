@@ -127,7 +127,7 @@ def check_increments(row: Cells, _: dict[str, str]) -> None:
 def check_prices(row: Cells, _: dict[str, str]) -> None:
     service = Service(row["service"])
     assert row["per"] == RATE_UNITS[USAGE_UNITS[service]].lower()
-    _, price, fee = _priced(row, service)
+    _quantity, price, fee = _priced(row, service)
     assert decimal_text(price + fee) == row["list price"]
 
 
@@ -266,7 +266,7 @@ def test_an_operation_and_its_variables_fit_the_schema(document: str, variables:
     assert validate(SCHEMA, tree) == []
     [operation] = [part for part in tree.definitions if isinstance(part, OperationDefinitionNode)]
     if variables is not None:
-        found = get_variable_values(SCHEMA, operation.variable_definitions, orjson.loads(variables))
+        found = get_variable_values(SCHEMA, operation.variable_definitions or (), orjson.loads(variables))
         assert not isinstance(found, list), found
 
 
@@ -331,8 +331,9 @@ async def test_the_books_move_from_sqlite_to_postgresql_as_documented(
     urls = [await fresh_databases.url(engine) for engine in ("sqlite", "postgresql")]
     source, target = [Database(url) for url in urls]
     world = World(source)
-    plan = {"allowances": (allowance(300),), "commitments": (commitment("1"),), "opening_credits_micros": 5_000_000}
-    await world.set_up(office(**plan))
+    await world.set_up(
+        office(allowances=(allowance(300),), commitments=(commitment("1"),), opening_credits_micros=5_000_000)
+    )
     await world.record(
         *[call(f"c{at}", START, seconds=100 * at) for at in range(9)], call("n", START, to="+900123456789")
     )

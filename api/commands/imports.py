@@ -16,16 +16,18 @@ from api.company_file import read_company_file
 from api.imports.cdr import UsageFormat, UsageReader, read_usage
 from api.imports.column_map import parse_column_map
 from api.imports.deck_fields import AnyDirection, parse_increment
-from api.imports.rates import DeckFormat, read_deck
+from api.imports.rates import Deck, DeckFormat, read_deck
 from api.usage_import import ImportSummary, import_usage, why_not
 from domain.catalogue import Direction, Service, UsageType
 from domain.charging import Outcome
 from domain.errors import InvalidInput
 from domain.money import Currency, decimal_text
+from domain.rate_cards import CardLoaded
 from domain.stories.charge import replay_rejected
 from domain.stories.provision import apply_company, load_deck
 from domain.usage import OfficeReference, RejectionCode
 from persistence.begin import Begin
+from persistence.companies import CompanyFacts
 from persistence.database import Database
 
 Company = Annotated[str | None, typer.Option(help="Slug of the company; not needed while there is only one.")]
@@ -94,25 +96,29 @@ def import_rates(
         moment = _moment(effective_from) if effective_from else now
         rates = [rate for _, rate in read.rates]
         loaded = await load_deck(begin, facts.id, card=name, rates=rates, effective_from=moment, now=now)
-        out.print(f"Deck {name!r} ({read.format}), {facts.currency}, company {facts.slug}:")
-        good = len({line for line, _ in read.rates})
-        out.print(f"  {good + len(read.bad_rows):>9,} rows read")
-        out.print(f"  {good:>9,} good")
-        out.print(f"  {len(read.bad_rows):>9,} bad, not loaded")
-        placement = loaded.placement
-        if placement.is_unchanged:
-            out.print(f"The same rates are in force since {placement.effective_from:%Y-%m-%d %H:%M}Z: nothing to load.")
-            return
-        until = f" until {placement.effective_until:%Y-%m-%d %H:%M}Z" if placement.effective_until else ""
-        out.print(f"{loaded.rate_count:,} rates in force from {placement.effective_from:%Y-%m-%d %H:%M}Z{until}.")
-        if facts.decks and name not in facts.decks:
-            out.print(
-                f"Note: the company file names {', '.join(facts.decks)} under `decks`, not {name}: no office uses it."
-            )
+        _print_deck(name, read, loaded, facts)
 
     if format != "auto" and format not in tuple(DeckFormat):
         fail(f"Unknown format {format!r}: choose auto, {', '.join(DeckFormat)}.")
     run(story)
+
+
+def _print_deck(name: str, read: Deck, loaded: CardLoaded, company: CompanyFacts) -> None:
+    good = len({line for line, _ in read.rates})
+    out.print(f"Deck {name!r} ({read.format}), {company.currency}, company {company.slug}:")
+    out.print(f"  {good + len(read.bad_rows):>9,} rows read")
+    out.print(f"  {good:>9,} good")
+    out.print(f"  {len(read.bad_rows):>9,} bad, not loaded")
+    placement = loaded.placement
+    since = f"{placement.effective_from:%Y-%m-%d %H:%M}Z"
+    if placement.is_unchanged:
+        out.print(f"The same rates are in force since {since}: nothing to load.")
+        return
+    until = f" until {placement.effective_until:%Y-%m-%d %H:%M}Z" if placement.effective_until else ""
+    out.print(f"{loaded.rate_count:,} rates in force from {since}{until}.")
+    if company.decks and name not in company.decks:
+        named = ", ".join(company.decks)
+        out.print(f"Note: the company file names {named} under `decks`, not {name}: no office uses it.")
 
 
 def import_usage_file(

@@ -152,9 +152,7 @@ def demo() -> None:
 
 
 def schema(
-    check: Annotated[
-        bool, typer.Option("--check", help=f"Exit 1 if ./{SCHEMA_FILE} differs.")
-    ] = False,
+    check: Annotated[bool, typer.Option("--check", help=f"Exit 1 if ./{SCHEMA_FILE} differs.")] = False,
 ) -> None:
     """Print the GraphQL schema."""
     from schema.sdl import print_sdl

@@ -36,6 +36,7 @@ async def _apply(door: Door, plan: CompanyPlan, now: datetime, is_dry_run: bool)
         if is_dry_run or not changes:
             return changes
         await work.save_company(plan)
+        await work.release_numbers(plan.offices)
         known = {office.slug: office for office in stored.offices} if stored else {}
         for office in sorted(plan.offices, key=lambda office: office.slug):
             before = known.get(office.slug)

@@ -1,6 +1,6 @@
 """Runs migrations on the connection that `persistence.migrate` hands over."""
 
-from typing import Any
+from typing import Any, Literal
 
 from alembic import context
 from alembic.autogenerate.api import AutogenContext
@@ -9,7 +9,7 @@ from persistence.metadata import METADATA
 from persistence.tables import Id, Json, UtcDateTime
 
 
-def render_item(kind: str, item: Any, _context: AutogenContext) -> str | bool:
+def render_item(kind: str, item: Any, _context: AutogenContext) -> str | Literal[False]:
     if kind == "type":
         if isinstance(item, Id | UtcDateTime):
             return f"{type(item).__name__}()"

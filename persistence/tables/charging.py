@@ -93,8 +93,7 @@ class Charge(SQLModel, table=True):
         of_company(["group_id"], "directory_group", ["id"]),
         of_company(["contact_id"], "directory_contact", ["id"]),
         CheckConstraint(
-            "list_price_micros = plan_micros + cost_micros"
-            " AND cost_micros = commitment_micros + universal_micros",
+            "list_price_micros = plan_micros + cost_micros AND cost_micros = commitment_micros + universal_micros",
             name="ck_charge_parts",
         ),
         CheckConstraint("sources BETWEEN 0 AND 7", name="ck_charge_sources"),

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import func, select
 
 from api.company_file import read_company_file
-from api.demo import COMPANY_FILE, RATES_FILE, STRETCH_DAYS, DemoSummary, load_demo
+from api.demo import COMPANY_FILE, DEMO_COMPANY, RATES_FILE, STRETCH_DAYS, DemoSummary, load_demo
 from api.demo_traffic import OFFICES
 from api.demo_usage import DemoOffice
 from api.imports.rates import read_deck
@@ -212,6 +212,7 @@ async def test_loading_all_of_it_again_changes_nothing(demo: Database) -> None:
     before = await written(demo)
     again = await load(demo, now=NOW + timedelta(hours=3))
     assert (again.is_new, again.day_count, sum(again.outcomes.values())) == (False, 0, 0)
+    assert again.text == "The demo company harrowgale is complete, nothing to do."
     assert await written(demo) == before
 
 
@@ -225,7 +226,8 @@ async def test_a_demo_goes_into_either_engine(database: Database) -> None:
         Begin(database), database, now=NOW, days=4, report=lambda done, total: told.append((done, total))
     )
     assert (summary.is_new, summary.begins_on, summary.day_count) == (True, FIRST_DAY, 12)
-    assert set(summary.outcomes) == {Outcome.CHARGED}
+    charged = summary.outcomes[Outcome.CHARGED]
+    assert summary.text == f"Loaded the demo company harrowgale, from 2026-05-01 on: {charged} charged."
     assert told == [(done, 6) for done in range(1, 7)]
     assert await broken_invariants(database) == []
 
@@ -320,3 +322,4 @@ def test_every_number_is_possible_and_the_deck_is_good(plan: CompanyPlan) -> Non
         numbers |= {*traffic.strangers, *traffic.mobiles, *traffic.abroad, *traffic.premium, traffic.unwelcome}
     assert [number for number in numbers if parse_address(number, "US").e164 != number] == []
     assert read_deck(RATES_FILE).bad_rows == []
+    assert plan.slug == DEMO_COMPANY

@@ -108,7 +108,9 @@ def test_what_begins_is_said_in_one_sentence_and_what_is_unchanged_in_none() -> 
 
 
 def test_what_a_file_leaves_out_stays_but_plans_of_a_named_office_end() -> None:
-    stored = replace(COMPANY, offices=(replace(OFFICE, allowances=(CALLS,), commitments=(CALLING,)),), members=(MEMBER,))
+    stored = replace(
+        COMPANY, offices=(replace(OFFICE, allowances=(CALLS,), commitments=(CALLING,)),), members=(MEMBER,)
+    )
     assert compare_company(stored, replace(COMPANY, offices=())) == []
     assert compare_company(stored, COMPANY) == [
         "office hq: CALLING allowance ends",

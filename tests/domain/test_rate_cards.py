@@ -1,5 +1,6 @@
 """Where a version of a deck stands in time (R19): it ends its predecessor or fills a gap, never changes the past."""
 
+import itertools
 from datetime import datetime
 from uuid import UUID
 
@@ -76,7 +77,7 @@ def test_a_deck_is_known_in_any_order_of_its_rates(rates: list[object]) -> None:
 @given(st.integers(0, len(DECK) - 1), st.sampled_from(["nanos_per_unit", "priority", "connection_fee_micros"]))
 def test_any_other_figure_makes_it_another_deck(number: int, name: str) -> None:
     changed = list(DECK)
-    changed[number] = changed[number]._replace(**{name: 123_457})
+    changed[number] = changed[number]._replace(**{name: 123_457})  # type: ignore[arg-type]
     assert deck_checksum(changed) != deck_checksum(DECK)
 
 
@@ -99,7 +100,7 @@ def test_versions_never_overlap_and_no_moment_of_the_past_gets_other_rates(loads
         for moment, held in before.items():
             assert held is None or _in_force(cards, moment) == held
     spans = sorted((card.effective_from, card.effective_until) for card in cards)
-    for (_, ends), (starts, _) in zip(spans, spans[1:], strict=False):
+    for (_, ends), (starts, _) in itertools.pairwise(spans):
         assert ends == starts
 
 

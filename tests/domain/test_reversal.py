@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from domain.catalogue import Cadence, WalletKind
 from domain.errors import AlreadyReversed
 from domain.reversal import NON_REFUNDABLE, PastCharge, reverse
-from domain.usage import UsageEvent
+from domain.usage import AiAgentMode, AiAgentSession, UsageEvent
 from domain.waterfall import Payment
 from tests.books import Office, committed, included
 from tests.domain.test_charging import END, EVENTS, open_office
-from tests.world import START, call
+from tests.world import START, call, usage_event
 
 APRIL = datetime.fromisoformat("2026-04-01T00:00:00Z")
 
@@ -108,9 +108,6 @@ def _past(office: Office, *, is_reversal: bool, is_reversed: bool) -> PastCharge
 
 
 def test_the_ai_agent_wallet_gets_back_its_own() -> None:
-    from domain.usage import AiAgentMode, AiAgentSession
-    from tests.world import usage_event
-
     office = Office.open(commitments=(committed("1"), committed("1", WalletKind.AI_AGENT)))
     ai = AiAgentSession(mode=AiAgentMode.ROUTING, session_count=1)
     office.record(usage_event("ai", START, ai), now=START)

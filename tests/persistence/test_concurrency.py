@@ -112,7 +112,9 @@ async def test_a_plan_changed_while_usage_comes_in_disturbs_nobody(world: World)
 
     batches = [[call(f"{task}-{at}", START + timedelta(minutes=at)) for at in range(10)] for task in range(6)]
     results = await asyncio.gather(
-        *(world.record(*batch) for batch in batches), *(change(step) for step in range(3)), *(load(at) for at in range(3))
+        *(world.record(*batch) for batch in batches),
+        *(change(step) for step in range(3)),
+        *(load(at) for at in range(3)),
     )
     assert set(outcomes(results[:6])) == {Outcome.CHARGED}  # type: ignore[arg-type]
     [account] = await world.database.rows(WALLET_CYCLE.select())

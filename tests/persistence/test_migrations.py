@@ -71,8 +71,7 @@ async def _empty(engine: str, fresh_databases: Any) -> str:
     """A database without a table: a file that is not there yet, or a fresh one emptied."""
     url: str = await fresh_databases.url(engine)
     if engine == "sqlite":
-        Path(url.partition(":///")[2]).unlink()
-        return url
+        return url.replace(".db", "-empty.db")
     database = Database(url)
     async with database.writing() as connection:
         await connection.exec_driver_sql("DROP SCHEMA public CASCADE")
@@ -112,12 +111,12 @@ async def test_processes_that_start_together_migrate_once(engine: str, fresh_dat
     )
     command = [sys.executable, "-c", program, url]
     root = Path(__file__).parents[2]
-    started = [
-        subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        for _ in range(3)
-    ]
-    told = [await asyncio.to_thread(process.communicate) for process in started]
-    assert [process.returncode for process in started] == [0, 0, 0], told
+
+    def start() -> subprocess.CompletedProcess[str]:
+        return subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+
+    ended = await asyncio.gather(*(asyncio.to_thread(start) for _ in range(2)))
+    assert [process.returncode for process in ended] == [0, 0], ended
     database = Database(url)
     try:
         assert await current_revision(database) == newest_revision()

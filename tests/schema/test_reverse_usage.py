@@ -1,5 +1,6 @@
 """Taking a charge back over the wire: once, by key, and never another's."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -168,3 +169,13 @@ async def test_another_s_key_and_record_are_not_found_even_together(house: House
     answer = await reverse(house, berlin, key="theirs", viewer=limited)
     assert [error["code"] for error in answer["userErrors"]] == ["NOT_FOUND"]
     assert answer["isReplayed"] is False
+
+
+async def test_reversals_at_once_take_back_once(house: House) -> None:
+    call, abroad = await record_id(house), await record_id(house, "abroad")
+    same = await asyncio.gather(*(reverse(house, call, key="same") for _ in range(3)))
+    assert sorted(answer["isReplayed"] for answer in same) == [False, True, True]
+    assert len({answer["reversal"]["id"] for answer in same}) == 1
+    others = await asyncio.gather(*(reverse(house, abroad, key=f"other {at}") for at in range(3)))
+    codes = [error["code"] for answer in others for error in answer["userErrors"]]
+    assert codes == ["ALREADY_REVERSED", "ALREADY_REVERSED"]
