@@ -13,6 +13,7 @@ from graphql import ArgumentNode, GraphQLError, ValueNode
 
 from api.refusals import MAX_ERRORS, Code
 from domain.errors import FareboxError, NotPermitted
+from schema.errors import bad_input_message
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +51,11 @@ def answer_errors(errors: Sequence[GraphQLError], incident: Incident) -> list[di
 
 def request_error(error: GraphQLError, code: Code) -> dict[str, Any]:
     """An error found before anything was executed: all but a few are in the words of graphql-core."""
-    shown: dict[str, Any] = {**error.formatted, "extensions": {"code": code}}
+    shown: dict[str, Any] = {
+        **error.formatted,
+        "message": bad_input_message(error.message),
+        "extensions": {"code": code},
+    }
     cause = _cause(error)
     if cause is not None and not isinstance(cause, ValueError | FareboxError):
         # A scalar stumbled over a value; the text of that exception is Python's and not for callers.

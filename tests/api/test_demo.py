@@ -14,8 +14,8 @@ from sqlalchemy import func, select
 
 from api.company_file import read_company_file
 from api.demo import COMPANY_FILE, DEMO_COMPANY, RATES_FILE, STRETCH_DAYS, DemoSummary, load_demo
-from api.demo_traffic import OFFICES
-from api.demo_usage import DemoOffice
+from api.demo.traffic import OFFICES
+from api.demo.usage import DemoOffice
 from api.imports.rates import read_deck
 from domain.catalogue import Cadence, Service, UsageType, WalletKind
 from domain.charging import Outcome

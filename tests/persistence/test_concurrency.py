@@ -190,3 +190,42 @@ async def test_a_story_that_fails_leaves_nothing_behind_and_no_lock(world: World
     [wallet] = await world.database.rows(WALLET.select())
     assert wallet.balance_micros == 1_000_000 - 20_000
     await assert_books_hold(world.database)
+
+
+async def test_two_processes_on_one_sqlite_file_charge_every_event_once(
+    sqlite_database: Database,
+) -> None:
+    """Each has a writer of its own, so the line they stand in is SQLite's (PITFALLS 15)."""
+    here = World(sqlite_database, now=NOW)
+    await here.set_up(office(commitments=(commitment("0.50"),)))
+    there = World(Database(sqlite_database.url), now=NOW)
+    there.company_id = here.company_id
+    events = [call(f"e{at:03}", START + timedelta(minutes=at)) for at in range(60)]
+    try:
+        batches = await asyncio.gather(
+            *(world.record(*events[at : at + 15]) for at in range(0, 60, 5) for world in (here, there))
+        )
+    finally:
+        await there.database.close()
+    assert outcomes(batches).count(Outcome.CHARGED) == 60
+    await assert_books_hold(here.database)
+
+
+async def test_a_writer_on_sqlite_holds_the_file_from_its_first_moment_on(sqlite_database: Database) -> None:
+    """A plain BEGIN would let a second one in, and both would decide on what they read."""
+    other = Database(sqlite_database.url)
+    entered = asyncio.Event()
+
+    async def write() -> None:
+        async with other.writing():
+            entered.set()
+
+    try:
+        async with sqlite_database.writing():
+            waiting = asyncio.create_task(write())
+            await asyncio.sleep(0.3)
+            assert not entered.is_set()
+        await asyncio.wait_for(waiting, timeout=5)
+    finally:
+        await other.close()
+    assert entered.is_set()

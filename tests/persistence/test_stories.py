@@ -64,6 +64,10 @@ async def test_an_anchor_day_changed_on_the_tenth(world: World) -> None:
     world.now = day("2026-04-14")
     await world.record(call("in the stretch", world.now, seconds=6_000))
     assert await balances(world) == {"CALLING 202603": 100_000_000 - 1_800_000, "UNIVERSAL": 0}
+    world.now = day("2026-04-17")
+    [late] = await world.record(call("late", day("2026-04-14T23:00")))
+    row = await charge_row(world, late)
+    assert (row.month, row.is_booked_late) == (202603, False), "the late window moved along with the end"
     world.now = day("2026-05-16")
     await renew_due(world.begin, world.company_id, world.now)
     assert await cycles(world) == [

@@ -6,8 +6,8 @@ A recipe draws from the dice of its day and nothing else, so that the same day i
 from collections.abc import Callable
 from random import Random
 
-from api.demo_desk import Desk, Happening, Party, talk_seconds
-from api.demo_traffic import Recipe
+from api.demo.desk import Desk, Happening, Party, talk_seconds
+from api.demo.traffic import Recipe
 from domain.catalogue import Direction, Service
 from domain.usage import (
     AiAgentMode,

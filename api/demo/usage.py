@@ -9,9 +9,9 @@ from itertools import accumulate
 from random import Random
 from zoneinfo import ZoneInfo
 
-from api.demo_desk import Desk, Happening, reference
-from api.demo_recipes import happen
-from api.demo_traffic import (
+from api.demo.desk import Desk, Happening, reference
+from api.demo.recipes import happen
+from api.demo.traffic import (
     AROUND_THE_CLOCK,
     GROWTH,
     GROWTH_DAYS,

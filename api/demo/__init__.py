@@ -20,7 +20,7 @@ from uuid import UUID
 from sqlalchemy import Row
 
 from api.company_file import read_company_file
-from api.demo_usage import SOURCE, DemoOffice
+from api.demo.usage import SOURCE, DemoOffice
 from api.imports.rates import read_deck
 from domain.access import Role, Scope, Viewer
 from domain.charging import Outcome
@@ -33,8 +33,8 @@ from persistence.begin import Begin
 from persistence.database import Database
 from persistence.offices import read_billing_cycles, read_company
 
-COMPANY_FILE = Path(__file__).with_name("demo_company.yaml")
-RATES_FILE = Path(__file__).with_name("demo_rates.csv")
+COMPANY_FILE = Path(__file__).with_name("company.yaml")
+RATES_FILE = Path(__file__).with_name("rates.csv")
 DEMO_COMPANY = "harrowgale"
 """Its slug, as it stands in the file."""
 CARD = "demo"

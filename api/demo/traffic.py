@@ -12,7 +12,7 @@ from domain.usage import CallLocation
 
 
 class Recipe(StrEnum):
-    """Something an office does many times. `api.demo_recipes` says what each is made of."""
+    """Something an office does many times. `api.demo.recipes` says what each is made of."""
 
     CALL_OUT = "CALL_OUT"
     CALL_ABROAD = "CALL_ABROAD"

@@ -6,7 +6,7 @@ Members, groups and contacts are those of the company file; lines and extensions
 from random import Random
 from typing import NamedTuple
 
-from api.demo_traffic import OfficeTraffic
+from api.demo.traffic import OfficeTraffic
 from domain.catalogue import Direction
 from domain.provisioning import CompanyPlan, DirectoryContact, DirectoryMember
 from domain.usage import Call, DirectoryReference, UsageFacts
