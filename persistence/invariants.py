@@ -190,8 +190,8 @@ INVARIANTS = (
         _rollup(
             "usage_by_cycle",
             "month, service, usage_type, sources, member_id, group_id",
-            "month, service, usage_type, sources, COALESCE(member_id, {no_one}) AS member_id,"
-            " COALESCE(group_id, {no_one}) AS group_id",
+            "month, service, usage_type, sources, COALESCE(member_id, {no_one}) AS member_id, COALESCE(group_id,"
+            " {no_one}) AS group_id",
         ),
     ),
     Invariant(
@@ -200,8 +200,8 @@ INVARIANTS = (
         _rollup(
             "usage_by_day",
             "local_day, month, service, usage_type, direction, region_code, sources",
-            "local_day, month, service, usage_type, COALESCE(direction, '') AS direction,"
-            " COALESCE(region_code, '') AS region_code, sources",
+            "local_day, month, service, usage_type, COALESCE(direction, '') AS direction, COALESCE(region_code, '')"
+            " AS region_code, sources",
         ),
     ),
     Invariant(

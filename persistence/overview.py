@@ -67,6 +67,7 @@ def _wallets(scope: Scope, now: datetime) -> Select[Any]:
             case((is_universal, WALLET.c.balance_micros), else_=_in_commitment(WALLET_CYCLE.c.balance_micros, 0)).label(
                 "balance_micros"
             ),
+            WALLET.c.reserved_micros,
             case((is_universal, null()), else_=_in_commitment(WALLET_CYCLE.c.committed_micros, 0)).label(
                 "committed_micros"
             ),
@@ -110,13 +111,14 @@ async def read_wallets(
 
 
 async def read_wallet_totals(database: Database, scope: Scope, *, now: datetime) -> Sequence[Row[Any]]:
-    """(`kind`, `currency`, `balance_micros`, `committed_micros`, `spent_micros`, `office_count`) over the offices."""
+    """One row a kind, with the sums of the wallets over the offices and `office_count`."""
     wallets = _wallets(scope, now).subquery()
     return await database.rows(
         select(
             wallets.c.kind,
             wallets.c.currency,
             func.sum(wallets.c.balance_micros).label("balance_micros"),
+            func.sum(wallets.c.reserved_micros).label("reserved_micros"),
             func.sum(wallets.c.committed_micros).label("committed_micros"),
             func.sum(wallets.c.spent_micros).label("spent_micros"),
             func.count().label("office_count"),

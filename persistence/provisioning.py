@@ -176,6 +176,7 @@ async def add_office(connection: AsyncConnection, company_id: UUID, plan: Office
             office_id=office_id,
             kind=WalletKind.UNIVERSAL.value,
             balance_micros=0,
+            reserved_micros=0,
         )
     )
     await _save_parts(connection, company_id, office_id, plan)
@@ -271,7 +272,7 @@ async def _save_commitments(
         await connection.execute(update(WALLET).where(row).values(**values))
     for kind, plan in wanted.items():
         if kind not in stored:
-            terms = {"committed_micros": plan.amount_micros, "cadence": plan.cadence.value}
+            terms = {"committed_micros": plan.amount_micros, "cadence": plan.cadence.value, "reserved_micros": 0}
             key = {"company_id": company_id, "id": new_id(), "office_id": office_id, "kind": kind}
             await connection.execute(insert(WALLET).values(**key, **terms))
 

@@ -13,9 +13,8 @@ MAX_CYCLES = 100
 
 
 @strawberry.type(
-    description="A period that credits and allowances are counted in. It starts at local midnight in the"
-    " office's time"
-    " zone on its anchor day, so it need not be a calendar month."
+    description="A period that credits and allowances are counted in. It starts at local midnight in the office's"
+    " time zone on its anchor day, so it need not be a calendar month."
 )
 class BillingCycle:
     month: YearMonth = strawberry.field(

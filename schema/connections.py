@@ -109,13 +109,12 @@ def window_of(
 @strawberry.type(description="Where a page lies in its list.")
 class PageInfo:
     has_next_page: bool = strawberry.field(
-        description="Whether items follow: go on with `after: endCursor`. When paging by `last`, whether"
-        " `before` was given."
+        description="Whether items follow: go on with `after: endCursor`. When paging by `last`, whether `before`"
+        " was given."
     )
     has_previous_page: bool = strawberry.field(
-        description="When paging by `last`, whether items come before: go on with `before: startCursor`."
-        " When paging by"
-        " `first`, whether `after` was given."
+        description="When paging by `last`, whether items come before: go on with `before: startCursor`. When paging"
+        " by `first`, whether `after` was given."
     )
     start_cursor: str | None = strawberry.field(description="Cursor of the first item; null on an empty page.")
     end_cursor: str | None = strawberry.field(description="Cursor of the last item; null on an empty page.")

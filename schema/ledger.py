@@ -26,22 +26,21 @@ async def _usage_record(root: "Posting", info: Info) -> UsageRecord | None:
 
 
 @strawberry.type(
-    description="An amount that moved from one account to another. Postings are never changed; a"
-    " correction is a new one."
+    description="An amount that moved from one account to another. Postings are never changed; a correction is a new"
+    " one."
 )
 class Posting(Node):
     row: strawberry.Private[AnyRow]
     posted_at: datetime = strawberry.field(description="When it was written.")
     occurred_at: datetime = strawberry.field(description="When what it stands for happened, such as the call.")
     source: str = strawberry.field(
-        description="The account it came from: `wallet:UNIVERSAL`; `wallet:CALLING:2026-03`, a"
-        " commitment's account of one"
-        " cycle; `contract`, which grants commitments; `adjustment`; `expired`; `usage:CALLING` when"
-        " usage was reversed."
+        description="The account it came from: `wallet:UNIVERSAL`; `wallet:CALLING:2026-03`, a commitment's account"
+        " of one cycle; `contract`, which grants commitments; `adjustment`; `expired`; `usage:CALLING` when usage"
+        " was reversed."
     )
     destination: str = strawberry.field(
-        description="The account it went to: a wallet, `usage:CALLING` and its like, `expired`,"
-        " `adjustment`, `contract`."
+        description="The account it went to: a wallet, `usage:CALLING` and its like, `expired`, `adjustment`,"
+        " `contract`."
     )
     change: Money = strawberry.field(description="The amount seen from the wallet: negative when it went out.")
     balance_after: Money = strawberry.field(

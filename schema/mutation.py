@@ -28,8 +28,7 @@ class Mutation:
         resolve_record_usage,
         RecordUsagePayload,
         "Reports usage that has happened and charges it: to the plan allowance, then to the service's prepaid"
-        " credits, then"
-        " to universal credits. Usage that happened is always charged, if need be below zero.",
+        " credits, then to universal credits. Usage that happened is always charged, if need be below zero.",
     )
     replay_rejected_usage: ReplayRejectedUsagePayload = _mutation(
         resolve_replay_rejected_usage,
@@ -45,6 +44,7 @@ class Mutation:
     reverse_usage: ReverseUsagePayload = _mutation(
         resolve_reverse_usage,
         ReverseUsagePayload,
-        "Takes a charge back: every source gets what it paid, plan units and prepaid credits into their own cycle while"
-        " that is open. After it closed, prepaid credits come back as universal credits, and plan units do not.",
+        "Takes a charge back: every source gets what it paid, plan units and prepaid credits into their own cycle"
+        " while that is open. After it closed, prepaid credits come back as universal credits, and plan units do"
+        " not.",
     )

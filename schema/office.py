@@ -81,9 +81,8 @@ class Office(Node):
         resolver=_phone_numbers, description="Its own numbers; calls within their area codes are LOCAL."
     )
     anchor_day: int = strawberry.field(
-        description="The day of the month on which its billing cycles start, 1 to 31; in shorter months"
-        " the last day. A"
-        " change counts from the end of the current cycle."
+        description="The day of the month on which its billing cycles start, 1 to 31; in shorter months the last"
+        " day. A change counts from the end of the current cycle."
     )
     payment_terms: PaymentTerms = strawberry.field(description="How it pays for the credits it buys.")
     billing_cycle: BillingCycle = strawberry.field(resolver=_billing_cycle, description="The current cycle.")

@@ -47,9 +47,8 @@ class RateCard(Node):
 
 
 @strawberry.type(
-    description="The price of a unit of usage. The rate with the longest prefix of the number counts;"
-    " among those the"
-    " highest priority, then the one that names direction and usage type."
+    description="The price of a unit of usage. The rate with the longest prefix of the number counts; among those"
+    " the highest priority, then the one that names direction and usage type."
 )
 class Rate(Node):
     card: RateCard = strawberry.field(description="The deck it comes from.")

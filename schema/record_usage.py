@@ -40,8 +40,7 @@ describe(
         "CHARGED": "It was charged now.",
         "REPLAYED": "It was charged before, with the same facts: nothing was charged again. Its notes are up to date.",
         "CONFLICT": "Another event came under this source and id before: nothing was changed. Corrected usage needs"
-        " a new"
-        " `eventId`, after the wrong one was reversed.",
+        " a new `eventId`, after the wrong one was reversed.",
         "REJECTED": "It cannot be charged: `rejection` says why.",
     },
     name="RecordUsageOutcome",
@@ -50,8 +49,8 @@ describe(
 
 @strawberry.input(
     description="A batch of usage. A missing field or an unknown value refuses the whole request and names its"
-    " place, as in"
-    " `events[17].occurredAt`; everything else is decided event by event. Sending a batch again is always safe. At most"
+    " place, as in `events[17].occurredAt`; everything else is decided event by event. Sending a batch again is"
+    " always safe. At most"
     f" {MAX_BATCH_EVENTS} events and 1 MB a request; the limit on other lists does not apply."
 )
 class RecordUsageInput:
@@ -59,14 +58,12 @@ class RecordUsageInput:
         default=UNSET,
         description=f"The system that reports, 1 to {MAX_KEY_CHARACTERS} printable ASCII characters; not beginning with"
         " `farebox:`. When left out, the name in the token (`viewer { name }`), or the caller's id (`viewer { id }`)"
-        " when"
-        " the name is no such text. An event is known by company, source and `eventId`: always send the same.",
+        " when the name is no such text. An event is known by company, source and `eventId`: always send the same.",
     )
     office: OfficeReferenceInput | None = strawberry.field(
         default=UNSET,
         description="The office that pays for every event that names none itself. May be left out by a caller whose"
-        " token"
-        " is limited to one office.",
+        " token is limited to one office.",
     )
     events: list[UsageEventInput] = strawberry.field(
         description="The events, in any order; they are charged in order of `occurredAt`."
@@ -90,8 +87,7 @@ class UsageRejection:
     rejected_usage: RejectedUsage | None = strawberry.field(
         resolver=_rejected_usage,
         description="Under which it is kept to be replayed. Null for reasons that no new rate can cure: then correct"
-        " the"
-        " event and report it again.",
+        " the event and report it again.",
     )
 
 
@@ -120,8 +116,8 @@ class RecordUsageResult:
     outcome: Outcome = strawberry.field(description="What became of it.")
     record: UsageRecord | None = strawberry.field(
         resolver=_record,
-        description="CHARGED and REPLAYED: its record. CONFLICT: the record that is there, for callers who may read the"
-        " usage history of its office. Null otherwise.",
+        description="CHARGED and REPLAYED: its record. CONFLICT: the record that is there, for callers who may read"
+        " the usage history of its office. Null otherwise.",
     )
     rejection: UsageRejection | None = strawberry.field(description="REJECTED: why. Null otherwise.")
     differing_fields: list[str] | None = strawberry.field(
@@ -150,8 +146,8 @@ class RecordUsagePayload:
     rejected_count: int = strawberry.field(default=0, description="How many cannot be charged.")
     total_cost: Money | None = strawberry.field(
         resolver=_total_cost,
-        description="What the wallets paid for the events charged now, in the company's currency. Null when there are"
-        " `userErrors`.",
+        description="What the wallets paid for the events charged now, in the company's currency. Null when there"
+        " are `userErrors`.",
     )
     user_errors: list[UserError] = strawberry.field(
         default_factory=list, description="What is wrong with the batch as a whole; then no event of it was charged."

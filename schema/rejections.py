@@ -23,9 +23,9 @@ async def _office_of(root: "RejectedUsage", info: Info) -> Office | None:
 
 
 @strawberry.type(
-    description="A usage that was reported but not charged, because no rate was in force or the"
-    " destination is blocked."
-    " Reporting it again, or replaying it, charges it once a rate makes it good, and takes it off this list."
+    description="A usage that was reported but not charged, because no rate was in force or the destination is"
+    " blocked. Reporting it again, or replaying it, charges it once a rate makes it good, and takes it off this"
+    " list."
 )
 class RejectedUsage(Node):
     row: strawberry.Private[AnyRow]

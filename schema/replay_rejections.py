@@ -22,8 +22,7 @@ MAX_REPLAYED_IDS = 100
 
 @strawberry.input(
     description="Which rejected usage to try again: all of it in the offices the token covers, when both are left"
-    " out; with"
-    " both, what fits both."
+    " out; with both, what fits both."
 )
 class ReplayRejectedUsageInput:
     code: RejectionCode | None = strawberry.field(default=UNSET, description="What was rejected for this reason.")

@@ -55,8 +55,8 @@ class ReverseUsagePayload:
     done: strawberry.Private[ReversalDone | None] = None
     reversal: UsageRecord | None = strawberry.field(
         resolver=_reversal,
-        description="The record that gives the charge back: its quantity and amounts are negative. Null when there are"
-        " `userErrors`.",
+        description="The record that gives the charge back: its quantity and amounts are negative. Null when there"
+        " are `userErrors`.",
     )
     usage_record: UsageRecord | None = strawberry.field(
         resolver=_usage_record,
@@ -65,8 +65,7 @@ class ReverseUsagePayload:
     wallets: list[Wallet] | None = strawberry.field(
         resolver=_wallets,
         description="The office's wallets as they now are. Null when there are `userErrors`, and for callers who may"
-        " not"
-        " see wallets.",
+        " not see wallets.",
     )
     is_replayed: bool = strawberry.field(
         default=False, description="Whether this key had done it before, and nothing was changed now."

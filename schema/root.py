@@ -24,9 +24,8 @@ from schema.wallets import PlanUsage, Wallet, resolve_plan_usage, resolve_wallet
 
 
 @strawberry.type(
-    description="Everything that can be read, as far as the token allows. A field that takes an id is"
-    " nullable: an unknown"
-    " id and one the caller may not see are both null. Ids inside a filter find nothing instead."
+    description="Everything that can be read, as far as the token allows. A field that takes an id is nullable: an"
+    " unknown id and one the caller may not see are both null. Ids inside a filter find nothing instead."
 )
 class Query:
     viewer: Viewer = strawberry.field(resolver=resolve_viewer, description="The caller.")
@@ -40,19 +39,18 @@ class Query:
     office: Office | None = strawberry.field(resolver=resolve_office, description="One office.")
     wallets: list[Wallet] | None = strawberry.field(
         resolver=resolve_wallets,
-        description="The wallets of one office, or of all visible ones by office name. Refused beyond"
-        " 100 visible"
+        description="The wallets of one office, or of all visible ones by office name. Refused beyond 100 visible"
         " offices: use `Company.walletTotals`, or `wallets` of a page of `offices`.",
     )
     plan_usage: list[PlanUsage] | None = strawberry.field(
         resolver=resolve_plan_usage,
-        description="What an office's plan includes in a billing cycle and how much of it is used: the"
-        " plan usage table.",
+        description="What an office's plan includes in a billing cycle and how much of it is used: the plan usage"
+        " table.",
     )
     usage_history: UsageRecordConnection = strawberry.field(
         resolver=resolve_usage_history,
-        description="Every charged usage of the visible offices that fits the filter, last first unless"
-        " told otherwise.",
+        description="Every charged usage of the visible offices that fits the filter, last first unless told"
+        " otherwise.",
     )
     usage_record: UsageRecord | None = strawberry.field(
         resolver=resolve_usage_record, description="One record of the usage history."

@@ -122,45 +122,38 @@ def _scalar(
 SCALARS: dict[object, ScalarDefinition] = {
     Decimal: _scalar(
         "Decimal",
-        "Exact decimal number as a string: an optional minus, up to 13 digits without leading zeros, and"
-        " up to 9"
-        " decimals, as in `12.50`. No exponent. Money always leaves with exactly six decimals"
-        " (`12.500000`), rates with"
-        " nine, percentages with one.",
+        "Exact decimal number as a string: an optional minus, up to 13 digits without leading zeros, and up to 9"
+        " decimals, as in `12.50`. No exponent. Money always leaves with exactly six decimals (`12.500000`), rates"
+        " with nine, percentages with one.",
         "https://farebox.example/scalars#decimal",
         _parse_decimal,
     ),
     BigInt: _scalar(
         "BigInt",
-        "Whole number from -2^63 to 2^63-1 as a string, as in `3600`: for sums of seconds and segments"
-        " that do not fit"
-        " the 32 bits of Int.",
+        "Whole number from -2^63 to 2^63-1 as a string, as in `3600`: for sums of seconds and segments that do not"
+        " fit the 32 bits of Int.",
         "https://farebox.example/scalars#big-int",
         _parse_big_int,
     ),
     datetime: _scalar(
         "DateTime",
-        "A moment. Read: RFC 3339 with seconds, at most six decimals, and an offset"
-        " (`2026-03-01T09:30:00-05:00`)."
-        " Written: the same in UTC (`2026-03-01T14:30:00Z`), with six decimals only where they are not"
-        " all zero.",
+        "A moment. Read: RFC 3339 with seconds, at most six decimals, and an offset (`2026-03-01T09:30:00-05:00`)."
+        " Written: the same in UTC (`2026-03-01T14:30:00Z`), with six decimals only where they are not all zero.",
         "https://scalars.graphql.org/andimarek/date-time",
         parse_date_time,
         date_time_text,
     ),
     YearMonth: _scalar(
         "YearMonth",
-        "A month as `2026-03`: the label of a billing cycle, the month of the local date on which the"
-        " cycle starts. A"
-        " cycle need not begin on the first.",
+        "A month as `2026-03`: the label of a billing cycle, the month of the local date on which the cycle starts."
+        " A cycle need not begin on the first.",
         "https://farebox.example/scalars#year-month",
         YearMonth.parse,
         lambda month: month.text,
     ),
     PhoneNumber: _scalar(
         "PhoneNumber",
-        "A telephone number in E.164: a plus, the country calling code and the number, at most 15"
-        " digits, as in"
+        "A telephone number in E.164: a plus, the country calling code and the number, at most 15 digits, as in"
         " `+14155550100`.",
         "https://www.itu.int/rec/T-REC-E.164",
         _matching(_PHONE_NUMBER, "a phone number: write it as +14155550100"),
@@ -221,8 +214,7 @@ class Quantity:
 
 
 @strawberry.type(
-    description="How seconds are raised before they are priced: the first block is billed whole, then"
-    " every further"
+    description="How seconds are raised before they are priced: the first block is billed whole, then every further"
     " block that was begun."
 )
 class BillingIncrement:
@@ -240,9 +232,8 @@ def billing_increment(first_seconds: int, next_seconds: int) -> BillingIncrement
 
 
 @strawberry.type(
-    description="One end of a call, message or fax. Real traffic is not all phone numbers: there are"
-    " short codes, sender"
-    " names, extensions (`1002`) and withheld callers."
+    description="One end of a call, message or fax. Real traffic is not all phone numbers: there are short codes,"
+    " sender names, extensions (`1002`) and withheld callers."
 )
 class TelephonyAddress:
     kind: AddressKind = strawberry.field(description="What sort of address it is.")

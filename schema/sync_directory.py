@@ -66,8 +66,7 @@ class DirectoryMemberInput:
     group_external_ids: list[str] | None = strawberry.field(
         default=UNSET,
         description=f"The groups the user belongs to, by the phone system's own ids, at most {MAX_GROUPS_OF_MEMBER}."
-        " They"
-        " need not be known yet.",
+        " They need not be known yet.",
     )
 
 

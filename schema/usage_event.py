@@ -36,8 +36,7 @@ class OfficeReferenceInput:
 
 @strawberry.input(
     description="A member, group or contact by the phone system's own id. One never seen before is created with the"
-    " name"
-    " given."
+    " name given."
 )
 class DirectoryReferenceInput:
     external_id: str = strawberry.field(
@@ -61,8 +60,7 @@ class UsageEventInput:
     )
     occurred_at: datetime = strawberry.field(
         description="When it began: the call was answered, the message accepted, the fax or session started. The"
-        " rate and"
-        " the billing cycle of this moment count. At most ten years ago and an hour ahead."
+        " rate and the billing cycle of this moment count. At most ten years ago and an hour ahead."
     )
     member: DirectoryReferenceInput | None = strawberry.field(
         default=UNSET,

@@ -63,9 +63,8 @@ class UsagePartyInput:
 
 
 @strawberry.input(
-    description="What a record must be like; what is left out does not matter. `month` and `occurredAt`"
-    " may not be given"
-    " together: a month is a billing cycle of each office, not a calendar month."
+    description="What a record must be like; what is left out does not matter. `month` and `occurredAt` may not be"
+    " given together: a month is a billing cycle of each office, not a calendar month."
 )
 class UsageHistoryFilter:
     month: YearMonth | None = strawberry.field(

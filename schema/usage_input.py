@@ -74,15 +74,14 @@ class MmsContentInput:
 
 @strawberry.input(
     description="How many units a message takes: counted from its text, as the gateway counted them, or those of an"
-    " MMS."
-    " Exactly one.",
+    " MMS. Exactly one.",
     one_of=True,
 )
 class MessageContentInput:
     sms_body: str | None = strawberry.field(
         default=UNSET,
-        description="The text of an SMS. Its segments are counted by 3GPP 23.038 and 23.040, then it is thrown away: it"
-        " is never stored or logged. Without any text the event is rejected as EMPTY_MESSAGE.",
+        description="The text of an SMS. Its segments are counted by 3GPP 23.038 and 23.040, then it is thrown away:"
+        " it is never stored or logged. Without any text the event is rejected as EMPTY_MESSAGE.",
     )
     sms_segment_count: int | None = strawberry.field(
         default=UNSET, description=f"Segments of an SMS as the gateway counted them, 1 to {MAX_SEGMENTS}."
@@ -91,8 +90,8 @@ class MessageContentInput:
 
 
 @strawberry.input(
-    description="A text or multimedia message to one recipient. A message to five people is five events: their rates,"
-    " types and deliveries differ. It is charged when accepted, whatever becomes of it."
+    description="A text or multimedia message to one recipient. A message to five people is five events: their"
+    " rates, types and deliveries differ. It is charged when accepted, whatever becomes of it."
 )
 class MessageUsageInput:
     message_id: str | None = strawberry.field(

@@ -78,8 +78,7 @@ class Allocation:
         description="The wallet that paid. Null for the plan allowance, and for callers who may not see wallets.",
     )
     quantity: Quantity = strawberry.field(
-        description="The share of the quantity. Wallets share what the plan left in proportion to what"
-        " they paid, in"
+        description="The share of the quantity. Wallets share what the plan left in proportion to what they paid, in"
         " whole units."
     )
     amount: Money = strawberry.field(description="What it paid; for the plan allowance, the worth of what it covered.")
@@ -133,8 +132,8 @@ async def load_record(info: Info, record_id: UUID | None) -> "UsageRecord | None
 
 
 @strawberry.type(
-    description="One usage that was charged: a call, a message, a fax, a session. Never changes, but for"
-    " notes such as the delivery status and for being reversed."
+    description="One usage that was charged: a call, a message, a fax, a session. Never changes, but for notes such"
+    " as the delivery status and for being reversed."
 )
 class UsageRecord(Node):
     row: strawberry.Private[AnyRow]
@@ -176,17 +175,16 @@ class UsageRecord(Node):
         description="Quantity × rate + connection fee, whoever paid. Negative on a reversal."
     )
     cost: Money = strawberry.field(
-        description="What the wallets paid: `listPrice` less the share covered by the plan. Filters,"
-        " totals and alerts"
-        " mean this amount. Negative on a reversal."
+        description="What the wallets paid: `listPrice` less the share covered by the plan. Filters, totals and"
+        " alerts mean this amount. Negative on a reversal."
     )
     wallet_sources: list[WalletSource] = strawberry.field(
         description="Who paid, in spending order; empty when there was nothing to pay."
     )
     allocations: list[Allocation] = strawberry.field(
         resolver=_allocations,
-        description="What each source paid, in spending order: quantities add up to `quantity`, amounts"
-        " to `listPrice`.",
+        description="What each source paid, in spending order: quantities add up to `quantity`, amounts to"
+        " `listPrice`.",
     )
     explanation: list[str] = strawberry.field(
         resolver=_explanation,

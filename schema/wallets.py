@@ -62,15 +62,14 @@ class WalletCycle:
         description="What was left when the cycle closed, and expired. Always zero for universal credits."
     )
     balance: Money = strawberry.field(
-        description="What is left of the cycle's grant; for universal credits, what there was at the"
-        " cycle's end, or is now."
+        description="What is left of the cycle's grant; for universal credits, what there was at the cycle's end, or"
+        " is now."
     )
 
 
 @strawberry.type(
-    description="One kind of credits of one office. A charge is paid by the plan allowance first, then"
-    " by the service's"
-    " prepaid credits, then by universal credits."
+    description="One kind of credits of one office. A charge is paid by the plan allowance first, then by the"
+    " service's prepaid credits, then by universal credits."
 )
 class Wallet(Node):
     row: strawberry.Private[AnyRow]
@@ -78,34 +77,36 @@ class Wallet(Node):
     kind: WalletKind = strawberry.field(description="Which credits.")
     name: str = strawberry.field(description="Their name as people read it: `Calling credits`.")
     balance: Money = strawberry.field(
-        description="What is left: of a prepaid wallet in its current cycle, of universal credits"
-        " altogether. Universal"
-        " credits may be below zero, because usage that has happened is always charged; the next"
-        " purchase repays it."
+        description="What is left: of a prepaid wallet in its current cycle, of universal credits altogether."
+        " Universal credits may be below zero, because usage that has happened is always charged; the next purchase"
+        " repays it."
+    )
+    reserved: Money = strawberry.field(
+        description="The part of the balance that is held for usage in progress, such as a call that was authorized."
+    )
+    available: Money = strawberry.field(
+        description="`balance` less `reserved`: what usage that has not happened yet may still be granted."
     )
     committed: Money | None = strawberry.field(
         description="What the current cycle granted. Null for universal credits."
     )
     spent: Money = strawberry.field(description="What it paid for usage charged to the current cycle.")
     used_percent: Decimal | None = strawberry.field(
-        description="`spent` in per cent of `committed`, one decimal. Null for universal credits, and"
-        " where nothing is"
-        " committed."
+        description="`spent` in per cent of `committed`, one decimal. Null for universal credits, and where nothing"
+        " is committed."
     )
     billing_cycle: BillingCycle = strawberry.field(
-        description="The wallet's own current cycle, a year for an annual commitment; for universal"
-        " credits the office's."
+        description="The wallet's own current cycle, a year for an annual commitment; for universal credits the"
+        " office's."
     )
     expires_at: datetime | None = strawberry.field(
-        description="When what is left expires: at the end of the wallet's cycle. Null for universal"
-        " credits, which never"
-        " do, and while nothing is granted."
+        description="When what is left expires: at the end of the wallet's cycle. Null for universal credits, which"
+        " never do, and while nothing is granted."
     )
     cycles: list[WalletCycle] = strawberry.field(
         resolver=_cycles_of,
-        description="The wallet's cycles so far, newest first. The previous one stays open for late"
-        " usage for a while, so"
-        " two can move at once.",
+        description="The wallet's cycles so far, newest first. The previous one stays open for late usage for a"
+        " while, so two can move at once.",
     )
 
 
@@ -114,22 +115,22 @@ class WalletTotal:
     kind: WalletKind = strawberry.field(description="Which credits.")
     name: str = strawberry.field(description="Their name as people read it.")
     balance: Money = strawberry.field(description="Sum of what is left.")
+    reserved: Money = strawberry.field(description="Sum of what is held for usage in progress.")
+    available: Money = strawberry.field(description="`balance` less `reserved`.")
     committed: Money | None = strawberry.field(
         description="Sum of what the current cycles granted. Null for universal credits."
     )
     spent: Money = strawberry.field(description="Sum of what was paid in the current cycles.")
     used_percent: Decimal | None = strawberry.field(
-        description="`spent` in per cent of `committed`, one decimal. Null for universal credits, and"
-        " where nothing is"
-        " committed."
+        description="`spent` in per cent of `committed`, one decimal. Null for universal credits, and where nothing"
+        " is committed."
     )
     office_count: int = strawberry.field(description="How many offices have such a wallet.")
 
 
 @strawberry.type(
-    description="What the plan includes of one service in one billing cycle, and how much of it is used."
-    " AI agents are"
-    " not part of any plan: see the wallets and the usage history."
+    description="What the plan includes of one service in one billing cycle, and how much of it is used. AI agents"
+    " are not part of any plan: see the wallets and the usage history."
 )
 class PlanUsage(Node):
     row: strawberry.Private[AnyRow]
@@ -169,6 +170,8 @@ def wallet_of(row: AnyRow, now: datetime) -> Wallet:
         kind=kind,
         name=WALLET_NAMES[kind],
         balance=money(row.balance_micros, row.currency),
+        reserved=money(row.reserved_micros, row.currency),
+        available=money(row.balance_micros - row.reserved_micros, row.currency),
         committed=None if committed is None else money(committed, row.currency),
         spent=money(row.spent_micros, row.currency),
         used_percent=percent(row.spent_micros, committed),
@@ -195,6 +198,8 @@ def wallet_total_of(row: AnyRow) -> WalletTotal:
         kind=kind,
         name=WALLET_NAMES[kind],
         balance=money(int(row.balance_micros), row.currency),
+        reserved=money(int(row.reserved_micros), row.currency),
+        available=money(int(row.balance_micros) - int(row.reserved_micros), row.currency),
         committed=None if committed is None else money(committed, row.currency),
         spent=money(int(row.spent_micros), row.currency),
         used_percent=percent(int(row.spent_micros), committed),

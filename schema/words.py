@@ -91,8 +91,7 @@ describe(
 )
 describe(
     WalletSource,
-    "What paid for usage, in spending order: the plan allowance first, then the service's prepaid"
-    " credits, then"
+    "What paid for usage, in spending order: the plan allowance first, then the service's prepaid credits, then"
     " universal credits.",
     {
         "PLAN": "The plan's allowance for the service: units, not money.",
@@ -201,9 +200,8 @@ describe(
 )
 describe(
     RejectionCode,
-    "Why usage could not be charged. NO_RATE and BLOCKED are kept and can be replayed; the others have"
-    " to be corrected"
-    " and reported again.",
+    "Why usage could not be charged. NO_RATE and BLOCKED are kept and can be replayed; the others have to be"
+    " corrected and reported again.",
     {
         "NO_RATE": "No rate was in force for this usage.",
         "BLOCKED": "The rate in force blocks the destination.",

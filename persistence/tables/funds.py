@@ -45,8 +45,11 @@ class Wallet(SQLModel, table=True):
     committed_micros: int | None = Field(sa_type=BigInteger)
     """What the next cycle grants; universal credits have none."""
     cadence: str | None
+    reserved_micros: int = Field(sa_type=BigInteger)
+    """Held for usage in progress; of the balance, and never more than was available when it was held (R27)."""
     __table_args__ = (
         UniqueConstraint("company_id", "office_id", "kind", name="uq_wallet_kind"),
+        CheckConstraint("reserved_micros >= 0", name="ck_wallet_reserved"),
         of_company(["office_id"], "office", ["id"]),
         CheckConstraint(
             "(kind = 'UNIVERSAL') = (balance_micros IS NOT NULL)"

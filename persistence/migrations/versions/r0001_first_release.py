@@ -259,7 +259,9 @@ def upgrade() -> None:
     sa.Column('balance_micros', sa.BigInteger(), nullable=True),
     sa.Column('committed_micros', sa.BigInteger(), nullable=True),
     sa.Column('cadence', sa.String(), nullable=True),
+    sa.Column('reserved_micros', sa.BigInteger(), nullable=False),
     sa.CheckConstraint("(kind = 'UNIVERSAL') = (balance_micros IS NOT NULL) AND (kind = 'UNIVERSAL') = (committed_micros IS NULL) AND (kind = 'UNIVERSAL') = (cadence IS NULL)", name='ck_wallet_kind'),
+    sa.CheckConstraint('reserved_micros >= 0', name='ck_wallet_reserved'),
     sa.ForeignKeyConstraint(['company_id', 'office_id'], ['office.company_id', 'office.id'], name='fk_office_office_id'),
     sa.PrimaryKeyConstraint('company_id', 'id'),
     sa.UniqueConstraint('company_id', 'office_id', 'kind', name='uq_wallet_kind')
