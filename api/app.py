@@ -6,7 +6,7 @@ the one place where the rooms are put together.
 
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from datetime import UTC, datetime
+from datetime import datetime
 
 import strawberry
 from starlette.applications import Starlette
@@ -16,6 +16,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
 from api.auth import Authenticator, Resolve
+from api.clock import utc_now
 from api.endpoint import GraphQLEndpoint
 from api.graphiql import STATIC_PATH, GraphiQLPage, static_files
 from api.response_headers import SafeHeaders
@@ -26,11 +27,6 @@ Ready = Callable[[], Awaitable[str | None]]
 """None when requests can be served; otherwise what is missing, in words for the operator."""
 
 Lifespan = Callable[[Starlette], AbstractAsyncContextManager[None]]
-
-
-def utc_now() -> datetime:
-    """The clock is read at the edge and passed in (R5)."""
-    return datetime.now(UTC)
 
 
 def build_app(

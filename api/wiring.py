@@ -1,4 +1,4 @@
-"""Puts the rooms together: from settings to a database, a door for stories, and the application that serves them."""
+"""Puts the rooms together: from settings to the application that serves them."""
 
 import hashlib
 import hmac
@@ -9,41 +9,20 @@ from datetime import datetime
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.applications import Starlette
 
-from api.app import build_app, utc_now
+from api.app import build_app
 from api.claims import Claims
-from api.settings import Environment, Settings, load_settings
+from api.clock import utc_now
+from api.opening import prepare
+from api.settings import Settings, load_settings
 from domain.access import Scope, Viewer
 from domain.errors import NotFound
 from domain.stories.renew import renew_due
 from persistence.begin import Begin
 from persistence.database import Database
-from persistence.migrate import current_revision, migrate, newest_revision
+from persistence.revision import is_current
 from persistence.viewers import find_viewer
 from schema.context import Context
 from schema.root import schema
-
-
-class NotMigrated(Exception):
-    """The database lacks migrations, and this is no local run that would apply them by itself."""
-
-
-async def prepare(settings: Settings, database: Database) -> None:
-    """A local run migrates by itself; in production that is the operator's decision. Raises NotMigrated."""
-    if settings.env is Environment.LOCAL:
-        await migrate(database)
-    elif await current_revision(database) != newest_revision():
-        raise NotMigrated("The database is not at the newest schema: run `farebox migrate` first.")
-
-
-@asynccontextmanager
-async def opened(settings: Settings) -> AsyncIterator[tuple[Database, Begin]]:
-    """A prepared database and the door to it, for one command."""
-    database = Database(settings.database_url)
-    try:
-        await prepare(settings, database)
-        yield database, Begin(database)
-    finally:
-        await database.close()
 
 
 def serve_app(settings: Settings | None = None) -> Starlette:
@@ -101,7 +80,7 @@ class _House:
 
     async def ready(self) -> str | None:
         try:
-            if await current_revision(self._database) != newest_revision():
+            if not await is_current(self._database):
                 return "The database is not at the newest schema: run `farebox migrate`."
         except (SQLAlchemyError, OSError):
             return "The database does not answer."

@@ -7,8 +7,6 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
@@ -28,17 +26,6 @@ def _config(connection: Connection | None = None) -> Config:
     config.set_main_option("script_location", str(SCRIPTS))
     config.attributes["connection"] = connection
     return config
-
-
-def newest_revision() -> str:
-    revision = ScriptDirectory.from_config(_config()).get_current_head()
-    assert revision is not None
-    return revision
-
-
-async def current_revision(database: Database) -> str | None:
-    async with database.reading() as connection:
-        return await connection.run_sync(lambda sync: MigrationContext.configure(sync).get_current_revision())
 
 
 async def migrate(database: Database, revision: str = "head") -> None:

@@ -7,6 +7,7 @@ import strawberry
 from strawberry.schema.config import StrawberryConfig
 
 from schema.company import Company, Viewer, resolve_company, resolve_viewer
+from schema.defaults import leave_out_null_defaults
 from schema.directory import UsagePartyConnection, resolve_usage_parties
 from schema.errors import USER_ERRORS
 from schema.ledger import PostingConnection, resolve_ledger
@@ -81,4 +82,5 @@ class Query:
 schema = strawberry.Schema(
     query=Query, mutation=Mutation, types=USER_ERRORS, config=StrawberryConfig(scalar_map=SCALARS)
 )
+leave_out_null_defaults(schema)
 name_the_place_of_one_of(schema)

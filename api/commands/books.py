@@ -1,6 +1,6 @@
 """Keeping the books: `migrate`, `verify`, `renew`."""
 
-from api.app import utc_now
+from api.clock import utc_now
 from api.commands.console import fail, out, run, settings_or_fail
 from domain.stories.renew import renew_due
 from persistence.begin import Begin
@@ -13,8 +13,8 @@ def migrate() -> None:
 
     from sqlalchemy.exc import SQLAlchemyError
 
-    from persistence.migrate import current_revision, newest_revision
     from persistence.migrate import migrate as run_migrations
+    from persistence.revision import NEWEST, current_revision
 
     async def story() -> tuple[str | None, str]:
         database = Database(settings_or_fail().database_url)
@@ -23,7 +23,7 @@ def migrate() -> None:
             await run_migrations(database)
         finally:
             await database.close()
-        return before, newest_revision()
+        return before, NEWEST
 
     try:
         before, after = asyncio.run(story())

@@ -11,8 +11,8 @@ import typer
 from rich.console import Console
 from sqlalchemy.exc import SQLAlchemyError
 
+from api.opening import NotMigrated, opened
 from api.settings import Settings, SettingsError, load_settings
-from api.wiring import NotMigrated, opened
 from domain.access import Role, Viewer
 from domain.errors import FareboxError, InvalidInput
 from persistence.begin import Begin

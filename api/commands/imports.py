@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from api.app import utc_now
+from api.clock import utc_now
 from api.commands.console import err, fail, is_interactive, operator, out, run, the_company
 from api.company_file import read_company_file
 from api.imports.cdr import UsageFormat, UsageReader, read_usage

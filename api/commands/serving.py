@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from api.app import utc_now
+from api.clock import utc_now
 from api.commands.console import err, fail, out, run, settings_or_fail, the_company
 from api.settings import PREFIX, Settings
 from domain.access import PartnerScope, Role

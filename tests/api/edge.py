@@ -127,7 +127,7 @@ def make_settings(**given: Any) -> Settings:
 def make_claims(**given: Any) -> Claims:
     facts: dict[str, Any] = {
         "subject": "u-1",
-        "name": "Ada",
+        "name": "Front desk",
         "company": "acme",
         "role": Role.COMPANY_ADMIN,
         "offices": None,

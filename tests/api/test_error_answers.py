@@ -23,7 +23,7 @@ def ask(client: TestClient, query: str, **variables: Any) -> dict[str, Any]:
 def test_a_refusal_of_the_domain_is_shown() -> None:
     answer = ask(make_client(), "{ closed wrong hello }")
 
-    assert answer["data"] == {"closed": None, "wrong": None, "hello": "Hello, Ada"}
+    assert answer["data"] == {"closed": None, "wrong": None, "hello": "Hello, Front desk"}
     closed, wrong = answer["errors"]
     assert closed["message"] == "This token may not do that."
     assert closed["extensions"] == {"code": "FORBIDDEN"}

@@ -161,7 +161,7 @@ def test_the_page_runs_a_query_and_keeps_no_token(browser: Any) -> None:
         page.keyboard.press("Control+A")
         page.keyboard.insert_text("query Greeting { hello }")
         page.get_by_label("Execute query").click()
-        page.get_by_text("Hello, Ada").wait_for()
+        page.get_by_text("Hello, Front desk").wait_for()
         page.get_by_label("Open settings dialog").click()
         page.get_by_text("Clear storage").wait_for()
         page.keyboard.press("Escape")

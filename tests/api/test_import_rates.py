@@ -1,6 +1,5 @@
 """Reading rate decks: which rows load, what they become, and why the others do not (R18–R21)."""
 
-import re
 from pathlib import Path
 
 import pytest
@@ -10,17 +9,10 @@ from api.imports.rates import BadRow, Deck, DeckFormat, read_deck
 from domain.catalogue import Direction, Service, UsageType
 from domain.errors import InvalidInput
 from domain.rates import PER_MINUTE, PER_SECOND, Increment, NewRate
-
-ROOT = Path(__file__).parents[2]
-DATA = ROOT.parent / "shared" / "data"
+from tests.api.import_words import documented, real_file
 
 FAREBOX_HEADER = "service,usage_type,direction,prefix,destination,rate,increment,connection_fee,priority"
 COUNTRY_HEADER = "Country,Code,Initial Rate per Minute,Increment Rate Per Minute,Time Of Day"
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "deck.csv"
 
 
 def deck_of(path: Path, *lines: str) -> Deck:
@@ -44,14 +36,8 @@ def rate(prefix: str, nanos: int, **other: object) -> NewRate:
     return usual._replace(**other)  # type: ignore[arg-type]  # each test names fields of NewRate
 
 
-def documented(name: str) -> list[str]:
-    found = re.search(rf"```csv {name}\n(.*?)```", (ROOT / "docs" / "files.md").read_text(), re.DOTALL)
-    assert found
-    return found[1].splitlines()
-
-
 def test_the_documented_npa_nxx_deck(path: Path) -> None:
-    deck = deck_of(path, *documented("npa-nxx"))
+    deck = deck_of(path, *documented("csv", "npa-nxx").splitlines())
     assert deck == Deck(
         format=DeckFormat.NPA_NXX,
         rates=[
@@ -63,7 +49,7 @@ def test_the_documented_npa_nxx_deck(path: Path) -> None:
 
 
 def test_the_documented_country_deck(path: Path) -> None:
-    deck = deck_of(path, *documented("country"))
+    deck = deck_of(path, *documented("csv", "country").splitlines())
     assert deck.format is DeckFormat.COUNTRY
     assert deck.rates == [
         (2, rate("355", 150_000_000, destination="Albania")),
@@ -74,7 +60,7 @@ def test_the_documented_country_deck(path: Path) -> None:
 
 
 def test_the_documented_deck_of_our_own(path: Path) -> None:
-    deck = deck_of(path, *documented("farebox"))
+    deck = deck_of(path, *documented("csv", "farebox").splitlines())
     assert deck.format is DeckFormat.FAREBOX
     assert [rate for _, rate in deck.rates] == [
         rate(
@@ -284,21 +270,14 @@ def test_an_increment_is_first_and_next_seconds() -> None:
 
 
 def test_the_real_npa_nxx_deck_loads_whole() -> None:
-    deck = read_deck(_real("npanxx_ratedeck.csv"))
+    deck = read_deck(real_file("npanxx_ratedeck.csv"))
     assert (deck.format, len(deck.rates), deck.bad_rows) == (DeckFormat.NPA_NXX, 184_215, [])
 
 
 def test_the_real_country_deck_lists_its_bad_rows() -> None:
-    deck = read_deck(_real("caribbeano_rates.csv"))
+    deck = read_deck(real_file("caribbeano_rates.csv"))
     assert (deck.format, len(deck.rates), len(deck.bad_rows)) == (DeckFormat.COUNTRY, 856, 18)
     assert sum(rate.is_blocked for _, rate in deck.rates) == 54
     assert [bad.line for bad in deck.bad_rows if "exponent" in bad.reason] == [37]
     assert [bad.line for bad in deck.bad_rows if "block both" in bad.reason] == [553]
     assert sum("is no prefix" in bad.reason for bad in deck.bad_rows) == 16
-
-
-def _real(name: str) -> Path:
-    path = DATA / name
-    if not path.exists():
-        pytest.skip(f"the real input file {name} is not on this machine")
-    return path

@@ -174,4 +174,4 @@ def test_a_key_set_in_a_file_is_read(tmp_path: Path, issuer: Issuer) -> None:
 
     response = client.post("/graphql", json={"query": "{ hello }"}, headers={"Authorization": f"Bearer {token}"})
 
-    assert response.json() == {"data": {"hello": "Hello, Ada"}}
+    assert response.json() == {"data": {"hello": "Hello, Front desk"}}

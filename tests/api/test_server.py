@@ -23,7 +23,7 @@ def test_a_websocket_is_refused_and_the_server_lives_on() -> None:
             json={"query": "{ hello }"},
             headers={"Authorization": f"Bearer {make_token()}"},
         )
-        assert answer.json() == {"data": {"hello": "Hello, Ada"}}
+        assert answer.json() == {"data": {"hello": "Hello, Front desk"}}
 
 
 def send_endless_body(address: str, *headers: str) -> tuple[bytes, int]:

@@ -20,7 +20,7 @@ from tests.api.edge import NOW, SECRET, make_app, make_claims, make_settings, ma
 LATER = NOW + timedelta(hours=1)
 PAYLOAD: dict[str, Any] = {
     "sub": "u-1",
-    "name": "Ada",
+    "name": "Front desk",
     "company": "acme",
     "role": "company_admin",
     "exp": int(LATER.timestamp()),
@@ -86,7 +86,7 @@ def test_a_header_that_is_no_token_is_refused(header: str) -> None:
 def test_the_scheme_may_be_written_in_any_case() -> None:
     client = TestClient(make_app(), headers={"Authorization": f"bEARER {make_token()}"})
 
-    assert client.post("/graphql", json={"query": "{ hello }"}).json() == {"data": {"hello": "Hello, Ada"}}
+    assert client.post("/graphql", json={"query": "{ hello }"}).json() == {"data": {"hello": "Hello, Front desk"}}
 
 
 def test_a_token_of_an_unknown_company_is_refused() -> None:

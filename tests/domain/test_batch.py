@@ -76,7 +76,7 @@ def test_what_is_unusual_but_sound_passes() -> None:
     check_batch(
         [
             replace(GOOD, event_id="~ any printable ASCII !", source="x" * 255),
-            replace(GOOD, member=DirectoryReference("ü" * 255, "Zoë \U0001f600")),
+            replace(GOOD, member=DirectoryReference("ü" * 255, "Café \U0001f600")),
             usage_event("a", START, replace(CALL, from_="", to="&", duration_seconds=-1, quality_tenths=10)),
             usage_event("b", START, replace(MMS, media_count=100)),
             usage_event("c", START, Session(service=Service.OMNICHANNEL, channel="chat")),

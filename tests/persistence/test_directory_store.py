@@ -17,8 +17,8 @@ from persistence.tables.company import CONTACT, GROUP, MEMBER
 from tests.proof import assert_books_hold
 from tests.world import START, World, call, office
 
-ADA = DirectoryMember(external_id="ada", name="Front desk", office="hq", group_external_ids=("support",))
-BEN = DirectoryMember(external_id="ben", name="Dispatch", email="dispatch@example.com")
+DESK = DirectoryMember(external_id="desk", name="Front desk", office="hq", group_external_ids=("support",))
+DISPATCH = DirectoryMember(external_id="dispatch", name="Dispatch", email="dispatch@example.com")
 SUPPORT = DirectoryGroup(external_id="support", name="Support", kind=GroupKind.DEPARTMENT, office="annex")
 SUPPLIER = DirectoryContact(external_id="s", name="Supplier", phone_numbers=("+12125550123",))
 
@@ -57,32 +57,38 @@ async def test_usage_creates_whom_it_names_once_in_its_office_and_keeps_names_up
 
 
 async def test_a_synchronisation_counts_what_it_created_changed_and_found_unchanged(world: World) -> None:
-    first = await sync(world, members=[ADA, BEN], groups=[SUPPORT], contacts=[SUPPLIER])
+    first = await sync(world, members=[DESK, DISPATCH], groups=[SUPPORT], contacts=[SUPPLIER])
     assert first == DirectorySync(DirectoryCounts(2, 0, 0, 0), DirectoryCounts(1, 0, 0, 0), DirectoryCounts(1, 0, 0, 0))
-    again = await sync(world, members=[replace(ADA, name="Reception"), BEN], groups=[SUPPORT], contacts=[SUPPLIER])
+    again = await sync(
+        world, members=[replace(DESK, name="Reception"), DISPATCH], groups=[SUPPORT], contacts=[SUPPLIER]
+    )
     assert again == DirectorySync(DirectoryCounts(0, 1, 1, 0), DirectoryCounts(0, 0, 1, 0), DirectoryCounts(0, 0, 1, 0))
-    [ada, ben] = await world.database.rows(MEMBER.select().order_by(MEMBER.c.external_id))
-    assert (ada.name, ada.search_name, ada.group_external_ids) == ("Reception", "reception", ["support"])
-    assert (ada.office_id, ben.office_id, ben.email) == (await world.office_id(), None, "dispatch@example.com")
+    [desk, dispatch] = await world.database.rows(MEMBER.select().order_by(MEMBER.c.external_id))
+    assert (desk.name, desk.search_name, desk.group_external_ids) == ("Reception", "reception", ["support"])
+    assert (desk.office_id, dispatch.office_id, dispatch.email) == (
+        await world.office_id(),
+        None,
+        "dispatch@example.com",
+    )
 
 
 async def test_a_replacement_switches_off_whoever_is_not_named_and_leaves_other_kinds_alone(world: World) -> None:
-    await sync(world, members=[ADA, BEN], groups=[SUPPORT], contacts=[SUPPLIER])
-    done = await sync(world, is_replace=True, members=[BEN])
+    await sync(world, members=[DESK, DISPATCH], groups=[SUPPORT], contacts=[SUPPLIER])
+    done = await sync(world, is_replace=True, members=[DISPATCH])
     assert done == DirectorySync(DirectoryCounts(0, 0, 1, 1), DirectoryCounts(), DirectoryCounts())
     rows = await world.database.rows(MEMBER.select())
-    assert {row.external_id: row.is_active for row in rows} == {"ada": False, "ben": True}
-    assert (await sync(world, is_replace=True, members=[BEN])).members == DirectoryCounts(0, 0, 1, 0)
+    assert {row.external_id: row.is_active for row in rows} == {"desk": False, "dispatch": True}
+    assert (await sync(world, is_replace=True, members=[DISPATCH])).members == DirectoryCounts(0, 0, 1, 0)
     assert (await sync(world, is_replace=True, groups=[])).groups == DirectoryCounts(0, 0, 0, 1)
-    assert (await sync(world, members=[ADA])).members == DirectoryCounts(0, 1, 0, 0)
+    assert (await sync(world, members=[DESK])).members == DirectoryCounts(0, 1, 0, 0)
     rows = await world.database.rows(MEMBER.select())
     assert all(row.is_active for row in rows)
 
 
 async def test_whoever_usage_created_is_completed_by_a_synchronisation(world: World) -> None:
-    await world.record(replace(call("one", START), member=DirectoryReference("ada", "A.")))
+    await world.record(replace(call("one", START), member=DirectoryReference("desk", "Desk")))
     [before] = await world.database.rows(MEMBER.select())
-    assert (await sync(world, members=[ADA])).members == DirectoryCounts(0, 1, 0, 0)
+    assert (await sync(world, members=[DESK])).members == DirectoryCounts(0, 1, 0, 0)
     [after] = await world.database.rows(MEMBER.select())
     assert (after.id, after.name) == (before.id, "Front desk")
 
@@ -90,10 +96,10 @@ async def test_whoever_usage_created_is_completed_by_a_synchronisation(world: Wo
 @pytest.mark.parametrize(
     ("kinds", "place"),
     [
-        ({"members": [ADA, replace(BEN, office="nowhere")]}, ("members", 1, "office")),
+        ({"members": [DESK, replace(DISPATCH, office="nowhere")]}, ("members", 1, "office")),
         ({"groups": [replace(SUPPORT, office="nowhere")]}, ("groups", 0, "office")),
-        ({"members": [ADA, BEN, ADA]}, ("members", 2, "externalId")),
-        ({"members": [ADA], "contacts": [SUPPLIER, SUPPLIER]}, ("contacts", 1, "externalId")),
+        ({"members": [DESK, DISPATCH, DESK]}, ("members", 2, "externalId")),
+        ({"members": [DESK], "contacts": [SUPPLIER, SUPPLIER]}, ("contacts", 1, "externalId")),
     ],
 )
 async def test_a_fault_names_its_place_and_changes_nothing(

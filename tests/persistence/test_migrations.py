@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic.script import ScriptDirectory
 from sqlalchemy import ForeignKeyConstraint, PrimaryKeyConstraint, UniqueConstraint
 
 from persistence.database import Database
 from persistence.metadata import METADATA
-from persistence.migrate import current_revision, migrate, newest_revision
+from persistence.migrate import SCRIPTS, migrate
+from persistence.revision import NEWEST, current_revision
 
 IS_THE_COMPANY_ITSELF = {("company", ("slug",))}
 """The one thing that is unique over all companies: how a company is called."""
@@ -95,7 +97,7 @@ async def test_the_catalogues_see_a_changed_check_and_a_changed_condition(databa
 
 async def test_migrating_again_changes_nothing(database: Database) -> None:
     before = await catalogue(database)
-    assert await current_revision(database) == newest_revision()
+    assert await current_revision(database) == NEWEST
     await migrate(database)
     await asyncio.gather(migrate(database), migrate(database))
     assert await catalogue(database) == before
@@ -119,7 +121,7 @@ async def test_processes_that_start_together_migrate_once(engine: str, fresh_dat
     assert [process.returncode for process in ended] == [0, 0], ended
     database = Database(url)
     try:
-        assert await current_revision(database) == newest_revision()
+        assert await current_revision(database) == NEWEST
     finally:
         await database.close()
 
@@ -139,3 +141,7 @@ def test_every_key_of_a_table_begins_with_its_company(name: str) -> None:
             assert constraint.ondelete is None, "a table rebuilt on SQLite would take its children along"
     for index in table.indexes:
         assert next(iter(index.columns)).name == "company_id" or not index.unique
+
+
+def test_the_newest_revision_is_the_last_of_the_scripts() -> None:
+    assert ScriptDirectory(str(SCRIPTS)).get_current_head() == NEWEST

@@ -32,9 +32,10 @@ from tests.world import START, World, allowance, call, commitment, office, usage
 
 CURSOR_KEY = b"a key for tests, thirty-two bytes"
 NOON = START + timedelta(hours=12)
-ANNA = DirectoryReference("u1", "Anna Berg")
+HOUR = timedelta(hours=1)
+FRONT_DESK = DirectoryReference("u1", "Front desk")
 SUPPORT = DirectoryReference("g1", "Support")
-ZOE = DirectoryReference("c1", "Zoë O'Neil 100%")
+DEPOT = DirectoryReference("c1", "Zürich's depot 100%")
 
 
 @dataclass
@@ -96,69 +97,67 @@ class House:
 
 
 def usage_of_every_service() -> list[UsageEvent]:
-    hour = timedelta(hours=1)
     return [
-        replace(
-            usage_event(
-                "call",
-                NOON,
-                Call(
-                    direction=Direction.OUTBOUND,
-                    from_="+14155550100",
-                    to="+12125550123",
-                    duration_seconds=600,
-                    call_id="sip-1",
-                    location=CallLocation("US", "NY", "New York"),
-                    quality_tenths=43,
-                ),
-            ),
-            member=ANNA,
-            group=SUPPORT,
-            contact=ZOE,
-        ),
-        replace(call("abroad", NOON + hour, to="+442071234567", seconds=61), member=ANNA),
-        call("missed", NOON + hour, from_="anonymous", to="+14155550100", seconds=0, direction=Direction.INBOUND),
-        replace(
-            usage_event(
-                "sms",
-                NOON + 2 * hour,
-                Message(
-                    direction=Direction.OUTBOUND,
-                    traffic=Traffic.A2P,
-                    from_="+14155550100",
-                    to="+12125550123",
-                    segment_count=1,
-                    delivery_status=MessageStatus.DELIVERED,
-                ),
-            ),
-            group=SUPPORT,
-        ),
-        usage_event(
-            "fax",
-            NOON + 3 * hour,
-            Fax(
-                direction=Direction.OUTBOUND,
-                from_="+14155550100",
-                to="+12125550199",
-                page_count=5,
-                status=FaxStatus.PARTIAL,
-            ),
-        ),
-        usage_event(
-            "ai",
-            NOON + 4 * hour,
-            AiAgentSession(
-                mode=AiAgentMode.VOICE,
-                session_count=1,
-                duration_seconds=90,
-                skills_triggered=("booking",),
-                actions_executed=("mail", "book"),
-            ),
-        ),
-        usage_event("ivr", NOON + 5 * hour, Session(service=Service.SPEECH_IVR, session_count=2)),
-        usage_event("chat", NOON + 6 * hour, Session(service=Service.OMNICHANNEL, channel="web chat")),
-        *(call(f"berlin-{n}", NOON + n * hour / 7, office="berlin", from_="1002") for n in range(12)),
+        *_calls(),
+        *_messages_and_faxes(),
+        *_sessions(),
+        *(call(f"berlin-{n}", NOON + n * HOUR / 7, office="berlin", from_="1002") for n in range(12)),
         call("barred", NOON, to="+900123456789"),
+    ]
+
+
+def _calls() -> list[UsageEvent]:
+    """One with all that can be told of a call, one abroad, one nobody answered."""
+    told = Call(
+        direction=Direction.OUTBOUND,
+        from_="+14155550100",
+        to="+12125550123",
+        duration_seconds=600,
+        call_id="sip-1",
+        location=CallLocation("US", "NY", "New York"),
+        quality_tenths=43,
+    )
+    return [
+        replace(usage_event("call", NOON, told), member=FRONT_DESK, group=SUPPORT, contact=DEPOT),
+        replace(call("abroad", NOON + HOUR, to="+442071234567", seconds=61), member=FRONT_DESK),
+        call("missed", NOON + HOUR, from_="anonymous", to="+14155550100", seconds=0, direction=Direction.INBOUND),
+    ]
+
+
+def _messages_and_faxes() -> list[UsageEvent]:
+    message = Message(
+        direction=Direction.OUTBOUND,
+        traffic=Traffic.A2P,
+        from_="+14155550100",
+        to="+12125550123",
+        segment_count=1,
+        delivery_status=MessageStatus.DELIVERED,
+    )
+    fax = Fax(
+        direction=Direction.OUTBOUND,
+        from_="+14155550100",
+        to="+12125550199",
+        page_count=5,
+        status=FaxStatus.PARTIAL,
+    )
+    return [
+        replace(usage_event("sms", NOON + 2 * HOUR, message), group=SUPPORT),
+        usage_event("fax", NOON + 3 * HOUR, fax),
+    ]
+
+
+def _sessions() -> list[UsageEvent]:
+    agent = AiAgentSession(
+        mode=AiAgentMode.VOICE,
+        session_count=1,
+        duration_seconds=90,
+        skills_triggered=("booking",),
+        actions_executed=("mail", "book"),
+    )
+    return [
+        usage_event("ai", NOON + 4 * HOUR, agent),
+        usage_event("ivr", NOON + 5 * HOUR, Session(service=Service.SPEECH_IVR, session_count=2)),
+        usage_event("chat", NOON + 6 * HOUR, Session(service=Service.OMNICHANNEL, channel="web chat")),
     ]
 
 
@@ -188,7 +187,7 @@ async def build_house(database: Database) -> House:
     await neighbour.set_up(office(phone_numbers=("+13125550100",), opening_credits_micros=1_000_000))
     world.now = neighbour.now = START + timedelta(days=2)
     await world.record(*usage_of_every_service())
-    await neighbour.record(replace(call("theirs", NOON), member=DirectoryReference("u1", "Nora")))
+    await neighbour.record(replace(call("theirs", NOON), member=DirectoryReference("u1", "Reception")))
     return House(world, neighbour)
 
 

@@ -20,7 +20,7 @@ mutation ($input: SyncDirectoryInput!) { syncDirectory(input: $input) {
 fragment C on DirectorySyncCounts { createdCount updatedCount unchangedCount deactivatedCount }
 """
 NONE = {"createdCount": 0, "updatedCount": 0, "unchangedCount": 0, "deactivatedCount": 0}
-ANNA = {"externalId": "u1", "name": "Anna Berg", "email": "anna@example.com", "office": {"slug": "hq"}}
+FRONT_DESK = {"externalId": "u1", "name": "Front desk", "email": "front.desk@example.com", "office": {"slug": "hq"}}
 
 
 def phone_system(house: House, **changes: Any) -> Viewer:
@@ -38,9 +38,11 @@ async def people(house: House, table: Any = MEMBER) -> dict[str, Any]:
 
 async def test_entries_are_created_updated_and_left_alone(house: House) -> None:
     groups = [{"externalId": "g1", "name": "Support", "kind": "CALL_CENTER"}, {"externalId": "g2", "name": "Sales"}]
-    contacts = [{"externalId": "c9", "name": "Zoë", "phoneNumbers": ["+1 (415) 555-0199", "+442071234567"]}]
-    member = {**ANNA, "groupExternalIds": ["g1", "unheard-of"]}
-    answer = await sync(house, members=[member, {"externalId": "u2", "name": "Ben"}], groups=groups, contacts=contacts)
+    contacts = [{"externalId": "c9", "name": "Zürich depot", "phoneNumbers": ["+1 (415) 555-0199", "+442071234567"]}]
+    member = {**FRONT_DESK, "groupExternalIds": ["g1", "unheard-of"]}
+    answer = await sync(
+        house, members=[member, {"externalId": "u2", "name": "Dispatch"}], groups=groups, contacts=contacts
+    )
     assert answer["userErrors"] == []
     assert answer["members"] == NONE | {"createdCount": 1, "updatedCount": 1}
     assert answer["groups"] == NONE | {"createdCount": 1, "updatedCount": 1}
@@ -54,7 +56,7 @@ async def test_entries_are_created_updated_and_left_alone(house: House) -> None:
 
 
 async def test_the_operation_of_a_phone_system(house: House) -> None:
-    data = await house.ask(DIRECTORY, {"input": {"members": [ANNA]}}, phone_system(house))
+    data = await house.ask(DIRECTORY, {"input": {"members": [FRONT_DESK]}}, phone_system(house))
     assert data["syncDirectory"] == {
         "members": {"createdCount": 0, "updatedCount": 1, "deactivatedCount": 0},
         "groups": {"createdCount": 0},
@@ -64,7 +66,7 @@ async def test_the_operation_of_a_phone_system(house: House) -> None:
 
 
 async def test_a_replacement_deactivates_whom_it_does_not_name_and_leaves_out_what_is_absent(house: House) -> None:
-    answer = await sync(house, mode="REPLACE", members=[{"externalId": "u2", "name": "Ben"}], contacts=None)
+    answer = await sync(house, mode="REPLACE", members=[{"externalId": "u2", "name": "Dispatch"}], contacts=None)
     assert answer["members"] == NONE | {"createdCount": 1, "deactivatedCount": 1}
     assert (answer["groups"], answer["contacts"]) == (NONE, NONE)
     assert {key: row.is_active for key, row in (await people(house)).items()} == {"u1": False, "u2": True}
@@ -72,7 +74,7 @@ async def test_a_replacement_deactivates_whom_it_does_not_name_and_leaves_out_wh
     assert (await people(house, CONTACT))["c1"].is_active
     nobody = await sync(house, mode="REPLACE", groups=[])
     assert nobody["groups"] == NONE | {"deactivatedCount": 1}
-    back = await sync(house, members=[ANNA])
+    back = await sync(house, members=[FRONT_DESK])
     assert back["members"] == NONE | {"updatedCount": 1}
 
 
@@ -105,17 +107,21 @@ LONG = "x" * 256
 @pytest.mark.parametrize(
     ("input", "code", "field"),
     [
-        ({"members": [ANNA, {"externalId": "", "name": "B"}]}, "INVALID", ["members", "1", "externalId"]),
-        ({"members": [{**ANNA, "name": "x" * 201}]}, "INVALID", ["members", "0", "name"]),
-        ({"members": [{**ANNA, "name": "\0"}]}, "INVALID", ["members", "0", "name"]),
-        ({"members": [{**ANNA, "email": "anna"}]}, "INVALID", ["members", "0", "email"]),
+        ({"members": [FRONT_DESK, {"externalId": "", "name": "B"}]}, "INVALID", ["members", "1", "externalId"]),
+        ({"members": [{**FRONT_DESK, "name": "x" * 201}]}, "INVALID", ["members", "0", "name"]),
+        ({"members": [{**FRONT_DESK, "name": "\0"}]}, "INVALID", ["members", "0", "name"]),
+        ({"members": [{**FRONT_DESK, "email": "front.desk"}]}, "INVALID", ["members", "0", "email"]),
         (
-            {"members": [{**ANNA, "groupExternalIds": ["g1", LONG]}]},
+            {"members": [{**FRONT_DESK, "groupExternalIds": ["g1", LONG]}]},
             "INVALID",
             ["members", "0", "groupExternalIds", "1"],
         ),
-        ({"members": [{**ANNA, "groupExternalIds": ["g"] * 101}]}, "TOO_HIGH", ["members", "0", "groupExternalIds"]),
-        ({"members": [ANNA, ANNA]}, "INVALID", ["members", "1", "externalId"]),
+        (
+            {"members": [{**FRONT_DESK, "groupExternalIds": ["g"] * 101}]},
+            "TOO_HIGH",
+            ["members", "0", "groupExternalIds"],
+        ),
+        ({"members": [FRONT_DESK, FRONT_DESK]}, "INVALID", ["members", "1", "externalId"]),
         ({"groups": [{"externalId": LONG, "name": "G"}]}, "INVALID", ["groups", "0", "externalId"]),
         ({"contacts": [{"externalId": "c", "name": " "}]}, "INVALID", ["contacts", "0", "name"]),
     ],
@@ -155,7 +161,7 @@ async def test_who_may_synchronise(house: House) -> None:
         await house.office_admin("hq"),
         phone_system(house, scopes=frozenset(PartnerScope) - writer),
     ):
-        answer = await sync(house, viewer, members=[{**ANNA, "office": {"slug": "nowhere"}}])
+        answer = await sync(house, viewer, members=[{**FRONT_DESK, "office": {"slug": "nowhere"}}])
         assert [(error["code"], error["field"]) for error in answer["userErrors"]] == [("NOT_PERMITTED", None)]
     limited = phone_system(house, office_ids=frozenset({await world.office_id("hq")}))
     for viewer in (limited, world.viewer(Role.OPERATOR, company_id=None)):
@@ -165,4 +171,4 @@ async def test_who_may_synchronise(house: House) -> None:
     assert outsider["members"] == NONE | {"deactivatedCount": 1}
     assert await people(house) == before
     for viewer in (phone_system(house, scopes=writer), world.viewer(Role.OPERATOR)):
-        assert (await sync(house, viewer, members=[ANNA]))["userErrors"] == []
+        assert (await sync(house, viewer, members=[FRONT_DESK]))["userErrors"] == []

@@ -68,9 +68,9 @@ async def test_every_service_shows_its_details(house: House) -> None:
 
     made = records["call"]
     assert (made["member"]["name"], made["group"]["name"], made["contact"]["name"]) == (
-        "Anna Berg",
+        "Front desk",
         "Support",
-        "Zoë O'Neil 100%",
+        "Zürich's depot 100%",
     )
     assert made["phoneNumber"] == {
         "text": "+14155550100",

@@ -1,0 +1,35 @@
+"""A database that is ready to be used, for a command or a server."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from api.settings import Environment, Settings
+from persistence.begin import Begin
+from persistence.database import Database
+from persistence.revision import is_current
+
+
+class NotMigrated(Exception):
+    """The database lacks migrations, and this is no local run that would apply them by itself."""
+
+
+async def prepare(settings: Settings, database: Database) -> None:
+    """A local run migrates by itself; in production that is the operator's decision. Raises NotMigrated."""
+    if await is_current(database):
+        return
+    if settings.env is not Environment.LOCAL:
+        raise NotMigrated("The database is not at the newest schema: run `farebox migrate` first.")
+    from persistence.migrate import migrate  # Alembic is slow to import, and rarely needed
+
+    await migrate(database)
+
+
+@asynccontextmanager
+async def opened(settings: Settings) -> AsyncIterator[tuple[Database, Begin]]:
+    """A prepared database and the door to it, for one command."""
+    database = Database(settings.database_url)
+    try:
+        await prepare(settings, database)
+        yield database, Begin(database)
+    finally:
+        await database.close()

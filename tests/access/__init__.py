@@ -1,0 +1,1 @@
+"""Access, proven from outside: real tokens, real HTTP, the application as it is served (R40)."""

@@ -1,0 +1,270 @@
+"""Two companies in one database, planted with marks that nobody else may ever read, and callers with real tokens.
+
+`acme` has the offices hq, berlin and lone; `globex` has one, vault. Both use the same source, event ids and external
+ids, so that a query that forgets the company finds the wrong thing. Everything of berlin says so, and so does
+everything of globex; the amounts 66666.666666 and 77777.777777 occur nowhere else.
+"""
+
+import re
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx2
+import orjson
+from sqlalchemy import select
+
+from api.auth import Claims, issue_token
+from api.settings import Settings
+from api.wiring import serve_app
+from domain.access import Role
+from domain.catalogue import Service, UsageType, WalletKind
+from domain.money import parse_micros
+from domain.provisioning import CommitmentPlan, DirectoryContact, DirectoryGroup, DirectoryMember, OfficePlan
+from domain.stories.charge import reverse_usage
+from domain.usage import DirectoryReference, Fax, Session, UsageEvent
+from persistence.database import Database
+from persistence.metadata import METADATA
+from persistence.tables.charging import CHARGE, REJECTED_USAGE
+from persistence.tables.company import CONTACT, GROUP, MEMBER, OFFICE
+from persistence.tables.funds import ALLOWANCE_CYCLE, POSTING, WALLET
+from persistence.tables.rates import RATE, RATE_CARD
+from schema.ids import IdKind
+from tests.world import World, allowance, call, commitment, office, rate, usage_event
+
+SECRET = "a secret key for tests, longer than thirty-two bytes"
+MARKS = re.compile(r"berlin|globex|vault|66666\.666666|77777\.777777", re.IGNORECASE)
+MARKS_OF_GLOBEX = re.compile(r"globex|vault|77777\.777777", re.IGNORECASE)
+MARKS_OF_ACME = re.compile(r"acme|berlin|lone|66666\.666666|Hq", re.IGNORECASE)
+NUMBERS = {"hq": "+14155550100", "berlin": "+493012345678", "lone": "+12065550100", "vault": "+442071234567"}
+BARRED = "+900123456789"
+
+Ids = dict[str, list[str]]
+"""By place (`hq`, `berlin`, `lone`, `vault`; `acme`, `globex` for what belongs to a whole company)."""
+
+
+def settings_for(url: str = "sqlite:///nowhere.db") -> Settings:
+    return Settings(_env_file=None, secret_key=SECRET, database_url=url)
+
+
+def token(now: datetime | None = None, **changes: Any) -> str:
+    now = now or datetime.now(UTC)
+    claims: dict[str, Any] = {
+        "subject": "u-1",
+        "name": "Somebody",
+        "company": "acme",
+        "role": Role.COMPANY_ADMIN,
+        "offices": None,
+        "has_billing": False,
+        "scopes": frozenset(),
+        "expires_at": now + timedelta(hours=1),
+    }
+    return issue_token(settings_for(), Claims(**(claims | changes)), now=now)
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return orjson.loads(self.body)
+
+    @property
+    def data(self) -> Any:
+        """Of a request without errors."""
+        assert "errors" not in self.json, self.body
+        return self.json["data"]
+
+    @property
+    def error(self) -> Any:
+        """The only error."""
+        [error] = self.json["errors"]
+        return error
+
+
+@dataclass
+class Estate:
+    """The served application over the planted database."""
+
+    database: Database
+    client: httpx2.AsyncClient
+    ids: Mapping[IdKind, Ids] = field(default_factory=dict)
+
+    async def ask(self, bearer: str | None, query: str, **variables: Any) -> Answer:
+        headers = {"Authorization": f"Bearer {bearer}"} if bearer else {}
+        body = {"query": query, "variables": variables}
+        response = await self.client.post("/graphql", json=body, headers=headers)
+        return Answer(response.status_code, response.content)
+
+    def one(self, kind: IdKind, place: str) -> str:
+        return self.ids[kind][place][0]
+
+    def all_of(self, *places: str) -> set[str]:
+        """Every id that belongs to these places."""
+        return {found for ids in self.ids.values() for place in places for found in ids.get(place, ())}
+
+    async def everything_stored(self) -> dict[str, list[str]]:
+        """All rows of all tables, as text."""
+        return {
+            table.name: sorted(str(tuple(row)) for row in await self.database.rows(table.select()))
+            for table in METADATA.sorted_tables
+        }
+
+
+def unknown(kind: IdKind) -> str:
+    return f"{kind.value}_{uuid4().hex}"
+
+
+async def plant(database: Database) -> None:
+    now = datetime.now(UTC)
+    acme = World(database, now=now)
+    await acme.apply(
+        _office("hq", commitments=(commitment("9"), commitment("12", WalletKind.AI_AGENT))),
+        _office("berlin", name="BERLIN office", credits="66666.666666", commitments=(commitment("3"),)),
+        _office("lone"),
+        **_directory("hq", "berlin"),
+    )
+    await acme.deck((rate("0.02"), rate("0.50", service=Service.FAX), *_BARRED, *_SESSIONS), at=_long_ago(now))
+    for place in ("hq", "berlin", "lone"):
+        await _use(acme, place)
+    globex = World(database, now=now, slug="globex")
+    await globex.apply(
+        _office("vault", name="GLOBEX vault", credits="77777.777777", commitments=(commitment("5"),)),
+        name="GLOBEX",
+        **_directory("vault"),
+    )
+    secret = (rate("0", fee="77777.777777"), rate("0.50", service=Service.FAX), *_BARRED, *_SESSIONS)
+    await globex.deck(secret, card="GLOBEX deck", at=_long_ago(now))
+    await _use(globex, "vault")
+
+
+_BARRED = (rate("0", prefix="900", is_blocked=True),)
+_SESSIONS = (rate("0.05", service=Service.SPEECH_IVR),)
+
+
+def _long_ago(now: datetime) -> datetime:
+    return now - timedelta(days=400)
+
+
+def _office(slug: str, *, credits: str = "5", commitments: tuple[CommitmentPlan, ...] = (), **given: str) -> OfficePlan:
+    return office(
+        slug,
+        name=given.get("name", slug.capitalize()),
+        opened_on=(datetime.now(UTC) - timedelta(days=40)).date(),
+        phone_numbers=(NUMBERS[slug],),
+        opening_credits_micros=parse_micros(credits),
+        commitments=commitments,
+        allowances=(allowance(30), allowance(3, Service.FAX, UsageType.FAX_SENT)),
+    )
+
+
+def _directory(*offices: str) -> dict[str, Any]:
+    """People of each office; one member and one group that are of none; a contact for each office."""
+    own = offices[0]
+    members = [
+        DirectoryMember(external_id=f"u-{n}", name=f"Ada of {place}", email=f"ada@{place}.example", office=place)
+        for n, place in enumerate(offices)
+    ]
+    groups = [
+        DirectoryGroup(external_id=f"g-{n}", name=f"Desk of {place}", office=place) for n, place in enumerate(offices)
+    ]
+    free = f"{'GLOBEX ' if own == 'vault' else ''}night line"
+    return {
+        "members": (*members, DirectoryMember(external_id="u-free", name=free)),
+        "groups": (*groups, DirectoryGroup(external_id="g-free", name=free)),
+        "contacts": tuple(
+            DirectoryContact(external_id=f"c-{n}", name=f"{'GLOBEX ' if own == 'vault' else ''}supplier {n}")
+            for n, _ in enumerate(offices)
+        ),
+    }
+
+
+async def _use(world: World, place: str) -> None:
+    """Two calls, a fax taken back, a menu, and a call that is refused. Event ids are those of every company."""
+    number = {"hq": 0, "berlin": 1, "lone": 2, "vault": 0}[place]
+    start = world.now - timedelta(hours=3)
+    people = {
+        "member": DirectoryReference(f"u-{number}"),
+        "group": DirectoryReference(f"g-{number}"),
+        "contact": DirectoryReference(f"c-{number}"),
+    }
+    known = people if place != "lone" else {}
+    mark = f"-{place}" if place == "berlin" else f"-{number}"
+
+    def named(event: UsageEvent) -> UsageEvent:
+        return replace(event, **known)  # type: ignore[arg-type]
+
+    ends: dict[str, Any] = {"office": place, "from_": NUMBERS[place]}
+    other_side = f"+1212555010{number}"
+    fax = Fax(direction=_OUT, from_=NUMBERS[place], to=other_side, page_count=7)
+    menu = Session(service=Service.SPEECH_IVR, session_count=2)
+    decisions = await world.record(
+        named(call(f"call{mark}", start, seconds=600, to=other_side, **ends)),
+        named(call(f"later{mark}", start + timedelta(hours=1), seconds=60, to=other_side, **ends)),
+        named(usage_event(f"fax{mark}", start, fax, office=place)),
+        usage_event(f"menu{mark}", start, menu, office=place),
+        call(f"barred{mark}", start, to=BARRED, **ends),
+    )
+    fax_id = decisions[2].charge_id
+    assert fax_id is not None
+    reason = f"Wrong number, {place}."
+    await reverse_usage(world.begin, world.viewer(), fax_id, key=f"key-{number}", reason=reason, now=world.now)
+
+
+_OUT = call("", datetime.now(UTC)).usage.direction  # type: ignore[union-attr]
+
+
+async def read_ids(database: Database) -> dict[IdKind, Ids]:
+    """Every id there is, by the place it belongs to: read from the tables, past every rule of access."""
+    offices = {row.id: row.slug for row in await database.rows(select(OFFICE.c.id, OFFICE.c.slug))}
+    companies = {
+        row.company_id: "globex" if row.slug == "vault" else "acme" for row in await database.rows(OFFICE.select())
+    }
+    found: dict[IdKind, Ids] = {kind: {} for kind in IdKind}
+
+    def note(kind: IdKind, place: str, value: UUID) -> None:
+        found[kind].setdefault(place, []).append(f"{kind.value}_{value.hex}")
+
+    for office_id, slug in offices.items():
+        note(IdKind.OFFICE, slug, office_id)
+    for company_id, slug in companies.items():
+        note(IdKind.COMPANY, slug, company_id)
+    for kind, table in _OF_OFFICE.items():
+        for row in await database.rows(table.select().order_by(table.c.id)):
+            if kind is not IdKind.POSTING or row.wallet_id is not None:
+                note(kind, offices.get(row.office_id, companies[row.company_id]), row.id)
+    for kind, table in _OF_COMPANY.items():
+        for row in await database.rows(table.select().order_by(table.c.id)):
+            note(kind, companies[row.company_id], row.id)
+    return found
+
+
+_OF_OFFICE = {
+    IdKind.MEMBER: MEMBER,
+    IdKind.GROUP: GROUP,
+    IdKind.WALLET: WALLET,
+    IdKind.PLAN_USAGE: ALLOWANCE_CYCLE,
+    IdKind.USAGE_RECORD: CHARGE,
+    IdKind.REJECTED_USAGE: REJECTED_USAGE,
+    IdKind.POSTING: POSTING,
+}
+_OF_COMPANY = {IdKind.CONTACT: CONTACT, IdKind.RATE: RATE, IdKind.RATE_CARD: RATE_CARD}
+
+
+@asynccontextmanager
+async def served(url: str) -> AsyncIterator[Estate]:
+    """The application on a planted database, answering over ASGI."""
+    app = serve_app(settings_for(url))
+    database = Database(url)
+    transport = httpx2.ASGITransport(app=app)
+    async with (
+        app.router.lifespan_context(app),
+        httpx2.AsyncClient(transport=transport, base_url="http://farebox.test") as client,
+    ):
+        yield Estate(database, client, await read_ids(database))
+    await database.close()

@@ -1,0 +1,264 @@
+"""Every way of naming a thing, one line each. A root field or an argument that is new must be added here."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from schema.ids import IdKind
+from tests.access.policy import PHONES, SLUGS, Of, Probe
+
+USAGE = frozenset({"VIEW_USAGE"})
+WALLETS = frozenset({"VIEW_WALLETS"})
+RATES = frozenset({"VIEW_RATES"})
+RECORD = frozenset({"RECORD_USAGE"})
+DIRECTORY = frozenset({"SYNC_DIRECTORY"})
+REVERSE = frozenset({"REVERSE_USAGE"})
+
+
+def is_there(found: Any, _value: str) -> bool:
+    return found is not None
+
+
+def is_listed(found: Any, value: str) -> bool:
+    return value in {node["id"] for node in found["nodes"]}
+
+
+def has_any(found: Any, _value: str) -> bool:
+    """A filtered list that finds something, and counts what it finds."""
+    assert found.get("totalCount", len(found["nodes"])) == len(found["nodes"])
+    return bool(found["nodes"])
+
+
+def _history(filter_path: str, filter_: str, **more: Any) -> Probe:
+    selection = "{ totalCount nodes { id } pageInfo { endCursor } }"
+    document = f"query ($id: ?) {{ usageHistory(filter: {filter_}) {selection} }}"
+    return Probe(f"Query.usageHistory.filter.{filter_path}", document, is_found=has_any, needs=USAGE, **more)
+
+
+HISTORY = (
+    _history("officeIds", "{ officeIds: [$id] }", values=IdKind.OFFICE, has_bad_input=True),
+    _history("party.memberId", "{ party: { memberId: $id } }", values=IdKind.MEMBER, has_bad_input=True),
+    _history("party.groupId", "{ party: { groupId: $id } }", values=IdKind.GROUP, has_bad_input=True),
+    _history("party.contactId", "{ party: { contactId: $id } }", values=IdKind.CONTACT, has_bad_input=True),
+    _history("party.phoneNumber", "{ party: { phoneNumber: $id } }", values=PHONES, takes="PhoneNumber!"),
+)
+
+BY_ID = (
+    Probe("Query.office.id", "query ($id: ?) { office(id: $id) { id name } }", IdKind.OFFICE, is_there),
+    Probe(
+        "Query.wallets.officeId", "query ($id: ?) { wallets(officeId: $id) { id } }", IdKind.OFFICE, is_there, WALLETS
+    ),
+    Probe(
+        "Query.planUsage.officeId",
+        "query ($id: ?) { planUsage(officeId: $id) { id } }",
+        IdKind.OFFICE,
+        is_there,
+        WALLETS,
+    ),
+    Probe(
+        "Query.usageRecord.id", "query ($id: ?) { usageRecord(id: $id) { id } }", IdKind.USAGE_RECORD, is_there, USAGE
+    ),
+    Probe(
+        "Query.ledger.walletId",
+        "query ($id: ?) { ledger(walletId: $id) { nodes { id } } }",
+        IdKind.WALLET,
+        is_there,
+        WALLETS,
+    ),
+    Probe(
+        "Query.usageParties.officeId",
+        "query ($id: ?) { usageParties(officeId: $id) { nodes { ... on Member { office { id } } } } }",
+        IdKind.OFFICE,
+        lambda found, value: any(node.get("office") == {"id": value} for node in found["nodes"]),
+        USAGE,
+        has_bad_input=True,
+    ),
+    Probe(
+        "Query.rates.filter.cardId",
+        "query ($id: ?) { rates(filter: { cardId: $id }) { totalCount nodes { id } } }",
+        IdKind.RATE_CARD,
+        has_any,
+        RATES,
+        of=Of.COMPANY,
+        has_bad_input=True,
+    ),
+    Probe(
+        "Query.company.slug",
+        "query ($id: ?) { company(slug: $id) { id slug name } }",
+        {"acme": "acme", "globex": "globex", "unknown": "nobody", "malformed": "", "upper case": "GLOBEX"},
+        is_there,
+        of=Of.COMPANY,
+        is_open_to_operators=True,
+        takes="String!",
+    ),
+)
+
+LISTS = (
+    Probe("Query.offices", "{ offices(first: 100) { nodes { id } } }", IdKind.OFFICE, is_listed),
+    Probe("Query.usageHistory", "{ usageHistory { nodes { id } } }", IdKind.USAGE_RECORD, is_listed, USAGE),
+    Probe("Query.rates", "{ rates { nodes { id } } }", IdKind.RATE, is_listed, RATES, of=Of.COMPANY),
+    Probe(
+        "Query.rejectedUsage",
+        "{ rejectedUsage { nodes { id } } }",
+        IdKind.REJECTED_USAGE,
+        is_listed,
+        frozenset({"VIEW_USAGE", "RECORD_USAGE"}),
+    ),
+    Probe(
+        "Query.usageParties",
+        "{ usageParties(first: 100) { nodes { ... on Member { id } ... on Group { id } ... on Contact { id } } } }",
+        IdKind.MEMBER,
+        is_listed,
+        USAGE,
+    ),
+    Probe(
+        "Query.wallets",
+        "{ wallets { id } }",
+        IdKind.WALLET,
+        lambda found, value: value in {wallet["id"] for wallet in found},
+        WALLETS,
+    ),
+    Probe(
+        "Query.viewer",
+        "{ viewer { company { id } } }",
+        IdKind.COMPANY,
+        lambda found, value: found["company"] == {"id": value},
+        of=Of.COMPANY,
+    ),
+    Probe(
+        "Query.company",
+        "{ company { id } }",
+        IdKind.COMPANY,
+        lambda found, value: found == {"id": value},
+        of=Of.COMPANY,
+    ),
+)
+
+_OPENED_BY = {
+    IdKind.COMPANY: frozenset[str](),
+    IdKind.OFFICE: frozenset[str](),
+    IdKind.MEMBER: USAGE | DIRECTORY,
+    IdKind.GROUP: USAGE | DIRECTORY,
+    IdKind.CONTACT: USAGE | DIRECTORY,
+    IdKind.WALLET: WALLETS,
+    IdKind.PLAN_USAGE: WALLETS,
+    IdKind.USAGE_RECORD: USAGE,
+    IdKind.RATE: RATES,
+    IdKind.RATE_CARD: RATES,
+    IdKind.REJECTED_USAGE: USAGE | RECORD,
+    IdKind.POSTING: WALLETS,
+}
+OF_COMPANY = frozenset({IdKind.COMPANY, IdKind.CONTACT, IdKind.RATE, IdKind.RATE_CARD})
+
+
+def _nodes() -> Iterator[Probe]:
+    for kind, opened_by in _OPENED_BY.items():
+        for through, document, is_found in (
+            ("Query.node.id", "query ($id: ?) { node(id: $id) { __typename id } }", is_there),
+            (
+                "Query.nodes.ids",
+                "query ($id: ?) { nodes(ids: [$id]) { __typename id } }",
+                lambda found, _: found != [None],
+            ),
+        ):
+            yield Probe(
+                through,
+                document,
+                kind,
+                is_found,
+                opened_by,
+                of=Of.COMPANY if kind in OF_COMPANY else Of.OFFICE,
+                is_of_any_kind=True,
+                is_open_to_operators=kind is IdKind.COMPANY,
+            )
+
+
+NODES = tuple(_nodes())
+
+_REFERENCES: dict[str, tuple[dict[str, str] | IdKind, str]] = {
+    "id": (IdKind.OFFICE, "ID!"),
+    "slug": (SLUGS, "String!"),
+    "phoneNumber": (PHONES, "PhoneNumber!"),
+}
+_TOO_OLD = (
+    'eventId: "probe", occurredAt: "2001-01-01T00:00:00Z",'
+    ' usage: { call: { direction: OUTBOUND, from: "1", to: "2", durationSeconds: 1 } }'
+)
+"""An office that is his rejects it as TOO_OLD, and nothing is kept; any other is UNKNOWN_OFFICE."""
+
+
+def _is_of_a_known_office(found: Any, _value: str) -> bool:
+    [result] = found["results"]
+    code: str = result["rejection"]["code"]
+    assert code in {"TOO_OLD", "UNKNOWN_OFFICE"}
+    return code == "TOO_OLD"
+
+
+def _mutations() -> Iterator[Probe]:
+    answer = "results { rejection { code message field } } userErrors { code message field }"
+    for name, (values, takes) in _REFERENCES.items():
+        for place, input_ in (
+            ("office", f"{{ office: {{ {name}: $id }}, events: [{{ {_TOO_OLD} }}] }}"),
+            ("events.office", f"{{ events: [{{ office: {{ {name}: $id }}, {_TOO_OLD} }}] }}"),
+        ):
+            yield Probe(
+                f"Mutation.recordUsage.input.{place}.{name}",
+                f"mutation ($id: ?) {{ recordUsage(input: {input_}) {{ {answer} }} }}",
+                values,
+                _is_of_a_known_office,
+                RECORD,
+                takes=takes,
+            )
+        for kind in ("members", "groups"):
+            entry = f'{{ externalId: "probe", name: "Probe", office: {{ {name}: $id }} }}'
+            yield Probe(
+                f"Mutation.syncDirectory.input.{kind}.office.{name}",
+                f"mutation ($id: ?) {{ syncDirectory(input: {{ {kind}: [{entry}] }}) {{"
+                f" {kind} {{ createdCount }} userErrors {{ code message field }} }} }}",
+                values,
+                lambda found, _: not found["userErrors"],
+                DIRECTORY,
+                is_for_whole_companies=True,
+                takes=takes,
+            )
+
+
+MUTATIONS = (
+    *_mutations(),
+    Probe(
+        "Mutation.replayRejectedUsage.input.ids",
+        "mutation ($id: ?) { replayRejectedUsage(input: { ids: [$id] }) {"
+        " chargedCount rejectedCount userErrors { code message field } } }",
+        IdKind.REJECTED_USAGE,
+        lambda found, _: bool(found["rejectedCount"]),
+        RECORD,
+        has_bad_input=True,
+    ),
+    Probe(
+        "Mutation.reverseUsage.input.usageRecordId",
+        "mutation ($id: ?, $key: String!) {"
+        ' reverseUsage(input: { usageRecordId: $id, idempotencyKey: $key, reason: "Probe." }) {'
+        " reversal { id } isReplayed userErrors { code message field } } }",
+        IdKind.USAGE_RECORD,
+        lambda found, _: found["reversal"] is not None,
+        REVERSE,
+    ),
+)
+
+PROBES = (*BY_ID, *HISTORY, *LISTS, *NODES, *MUTATIONS)
+
+PROVEN_ELSEWHERE = {
+    "Mutation.recordUsage.input.source": "test_keys",
+    "Mutation.recordUsage.input.events.eventId": "test_keys",
+    "Mutation.recordUsage.input.events.member.externalId": "test_keys",
+    "Mutation.recordUsage.input.events.group.externalId": "test_keys",
+    "Mutation.recordUsage.input.events.contact.externalId": "test_keys",
+    "Mutation.syncDirectory.input.members.externalId": "test_keys",
+    "Mutation.syncDirectory.input.members.groupExternalIds": "test_keys",
+    "Mutation.syncDirectory.input.groups.externalId": "test_keys",
+    "Mutation.syncDirectory.input.contacts.externalId": "test_keys",
+    "Mutation.reverseUsage.input.idempotencyKey": "test_keys",
+}
+"""Keys that each company has for itself, and the file that proves it. Cursors: `test_lists`."""
+
+NAMES_NOTHING = frozenset({"Query.rates.filter.number"})
+"""A number that is compared with prefixes, and finds no object."""

