@@ -111,6 +111,13 @@ class Scope:
             raise NotFound("There is no such company.")
         return Scope(company_id, None, is_operator=True)
 
+    @property
+    def company(self) -> UUID:
+        """The company, where there must be one. Raises NotFound."""
+        if self.company_id is None:
+            raise NotFound("This token names no company.")
+        return self.company_id
+
     def covers(self, office_id: UUID) -> bool:
         """Within the company: whether the office is one of the viewer's."""
         return self.office_ids is None or office_id in self.office_ids

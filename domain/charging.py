@@ -4,7 +4,7 @@ known? → rate → price → waterfall → postings → rollups, event by event
 event never disturbs the rest. Whatever this decides is saved by one call, in the transaction that locked the funds.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
@@ -52,6 +52,7 @@ class KnownRejection(NamedTuple):
     """A rejection that is kept under a key."""
 
     id: UUID
+    office_id: UUID
     attempt_count: int
 
 
@@ -63,7 +64,10 @@ class Known(NamedTuple):
 
 
 class Directory(NamedTuple):
-    """Ids of the members, groups and contacts that a batch names, by the phone system's own ids."""
+    """Ids of the members, groups and contacts that a batch names, by the phone system's own ids.
+
+    Also of those never seen before: they come to be when usage that names them is charged (R17).
+    """
 
     members: Mapping[str, UUID]
     groups: Mapping[str, UUID]
@@ -102,7 +106,7 @@ class Decision(NamedTuple):
     event: UsageEvent
     outcome: Outcome
     charge_id: UUID | None = None
-    """CHARGED, REPLAYED; on CONFLICT the record that is there."""
+    """CHARGED, REPLAYED; on CONFLICT the record that is there, None where another office's usage waits."""
     cost_micros: Micros = 0
     """Of a charge made now; a replay costs nothing again."""
     rejection: Rejection | None = None
@@ -120,16 +124,25 @@ class Charged(NamedTuple):
     corrected_notes: dict[UUID, dict[str, Any]]
     """Details of earlier charges whose notes a replay brought up to date."""
 
+    @property
+    def believed(self) -> list[UsageEvent]:
+        """The events whose names count: not those of usage that is rejected, or at odds with what is recorded."""
+        good = (Outcome.CHARGED, Outcome.REPLAYED)
+        return [decision.event for decision in self.decisions if decision.outcome in good]
+
 
 class _Fold:
     """The batch on its way through the funds."""
 
-    def __init__(self, books: Books, rates: RateBook, known: Known, directory: Directory) -> None:
+    def __init__(
+        self, books: Books, rates: RateBook, known: Known, directory: Directory, taken: Collection[tuple[str, str]]
+    ) -> None:
         self.books = books
         self.rates = rates
         self.known = dict(known.charges)
         self.rejections = {key: kept.id for key, kept in known.rejections.items()}
         self.directory = directory
+        self.taken = taken
         self.charges: list[Charge] = []
         self.notes: dict[UUID, dict[str, Any]] = {}
 
@@ -138,6 +151,8 @@ class _Fold:
         seen = self.known.get(event.key)
         if seen is not None:
             return self._again(event, facts, seen)
+        if event.key in self.taken:
+            return Decision(event, Outcome.CONFLICT, differing=("office",))
         try:
             check_time(event.occurred_at, self.books.now, is_backfill=is_backfill)
             rated = rate_event(event, self.books.funds.office, self.rates)
@@ -221,24 +236,20 @@ def charge_batch(
     rates: RateBook,
     known: Known,
     directory: Directory,
+    taken: Collection[tuple[str, str]] = (),
     is_backfill: bool = False,
 ) -> Charged:
     """Decide every event of one office's batch. The funds must be renewed up to `books.now` first (R9).
 
+    `taken` are keys under which an office that is not the reporter's has usage waiting (R23): a conflict.
     Folded in order of time, so that the order in which reporters list events cannot move money (R13).
     """
-    fold = _Fold(books, rates, known, directory)
+    fold = _Fold(books, rates, known, directory, taken)
     decisions: list[Decision | None] = [None] * len(events)
     for at in sorted(range(len(events)), key=lambda at: (events[at].occurred_at, *reversed(events[at].key))):
         decisions[at] = fold.decide(events[at], is_backfill=is_backfill)
     _close_again(books)
     return Charged([fold.final(decision) for decision in decisions if decision], fold.charges, fold.notes)
-
-
-def is_conflict(event: UsageEvent, known: Known, office_id: UUID) -> bool:
-    """Whether it comes with other facts than are recorded under its key: then not even names are believed (R12)."""
-    seen = known.charges.get(event.key)
-    return seen is not None and fingerprint(event, office_id) != seen.fingerprint
 
 
 def _close_again(books: Books) -> None:

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
+from domain.access import Scope
 from domain.charging import Charged, Directory, Known
 from domain.funds import AllowanceTerms, CommitmentTerms
 from domain.ledger import Books
@@ -61,8 +62,14 @@ class Work(Protocol):
     async def known(self, keys: Sequence[tuple[str, str]]) -> Known:
         """What came under these keys (source, event id) before."""
 
-    async def directory(self, events: Sequence[UsageEvent], office_id: UUID) -> Directory:
-        """Ids of everybody the events name; those never seen are created, names given are kept up to date (R17)."""
+    async def directory(self, events: Sequence[UsageEvent]) -> Directory:
+        """Ids of everybody the events name, old or new; nobody is created yet."""
+
+    async def save_names(self, events: Sequence[UsageEvent], office_id: UUID, scope: Scope) -> None:
+        """Of those whom `directory` was asked for: creates the unseen in the office, keeps names up to date (R17).
+
+        A reporter does not rename the people of offices that are not his. Before the charges, which refer to them.
+        """
 
     async def rate_book(self) -> RateBook:
         """Every rate of the company, as of this transaction."""

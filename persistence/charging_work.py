@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import and_, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from domain.access import Scope
 from domain.catalogue import Direction, Service, UsageType
 from domain.charging import Charged, Directory, Known
 from domain.ledger import Books
@@ -33,6 +34,7 @@ class ChargingWork:
         self._now = now
         self._rate_books = rate_books
         self._loaded: dict[UUID, LoadedBooks] = {}
+        self._named = directory_store.NOBODY
 
     async def lock_books(self, office_id: UUID, *, with_history: bool = False) -> Books:
         loaded = await lock_books(self._connection, self._company_id, office_id, self._now, with_history=with_history)
@@ -42,8 +44,12 @@ class ChargingWork:
     async def known(self, keys: Sequence[tuple[str, str]]) -> Known:
         return await save_charges.find_known(self._connection, self._company_id, keys)
 
-    async def directory(self, events: Sequence[UsageEvent], office_id: UUID) -> Directory:
-        return await directory_store.resolve(self._connection, self._company_id, events, office_id)
+    async def directory(self, events: Sequence[UsageEvent]) -> Directory:
+        self._named = await directory_store.resolve(self._connection, self._company_id, events)
+        return self._named.directory
+
+    async def save_names(self, events: Sequence[UsageEvent], office_id: UUID, scope: Scope) -> None:
+        await directory_store.save_names(self._connection, scope, office_id, self._named, events)
 
     async def rate_book(self) -> RateBook:
         return await self._rate_books.get(self._connection, self._company_id)

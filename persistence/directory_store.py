@@ -1,19 +1,18 @@
 """The phone system's directory, written: whoever usage names for the first time, and whole synchronisations (R17)."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import and_, bindparam, insert, select, update
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from domain.access import Scope
 from domain.charging import Directory
 from domain.errors import InvalidInput
 from domain.ports import DirectoryCounts, DirectorySync
 from domain.provisioning import DirectoryContact, DirectoryGroup, DirectoryMember, GroupKind
-from domain.usage import DirectoryReference, UsageEvent
+from domain.usage import UsageEvent
 from persistence.ids import new_id
 from persistence.tables.company import CONTACT, GROUP, MEMBER, OFFICE
 
@@ -27,42 +26,62 @@ _EMPTY: dict[Any, dict[str, Any]] = {
 """What is unknown of somebody of whom only an id and a name were heard."""
 
 
-async def resolve(
-    connection: AsyncConnection, company_id: UUID, events: Sequence[UsageEvent], office_id: UUID
-) -> Directory:
-    """Ids of everybody the events name. Unseen ones are created in the event's office, names are kept up to date."""
-    return Directory(
-        await _resolve(connection, MEMBER, company_id, office_id, [event.member for event in events]),
-        await _resolve(connection, GROUP, company_id, office_id, [event.group for event in events]),
-        await _resolve(connection, CONTACT, company_id, office_id, [event.contact for event in events]),
-    )
+class Named(NamedTuple):
+    """Whom a batch names: those who are stored, and the ids that the others will have."""
+
+    directory: Directory
+    stored: Mapping[Any, Mapping[str, Any]]
+    """Rows by table and external id."""
 
 
-async def _resolve(
-    connection: AsyncConnection,
-    table: Any,
-    company_id: UUID,
-    office_id: UUID,
-    references: Iterable[DirectoryReference | None],
-) -> Mapping[str, UUID]:
-    names: dict[str, str | None] = {}
-    for reference in references:
-        if reference is not None:
-            names[reference.external_id] = reference.name or names.get(reference.external_id)
-    if not names:
-        return {}
-    found = await _existing(connection, table, company_id, names)
-    unseen = sorted(set(names) - set(found))
-    if unseen:
-        await _create(connection, table, company_id, office_id, {key: names[key] or key for key in unseen})
-        found = await _existing(connection, table, company_id, names)
-    renamed = [
-        {"row_id": row.id, "name": name, "search_name": name.casefold()}
-        for external_id, row in sorted(found.items())
-        if (name := names[external_id]) and name != row.name
+NOBODY = Named(Directory({}, {}, {}), {})
+
+
+async def resolve(connection: AsyncConnection, company_id: UUID, events: Sequence[UsageEvent]) -> Named:
+    """Ids of everybody the events name. Nothing is written: usage that is not charged makes nobody known."""
+    stored = {
+        table: await _existing(connection, table, company_id, names) for table, names in _names(events).items() if names
+    }
+    ids = [
+        {key: rows[key].id if (rows := stored.get(table, {})).get(key) else new_id() for key in sorted(names)}
+        for table, names in _names(events).items()
     ]
-    await _update(connection, table, company_id, renamed)
-    return {external_id: row.id for external_id, row in found.items()}
+    return Named(Directory(*ids), stored)
+
+
+async def save_names(
+    connection: AsyncConnection, scope: Scope, office_id: UUID, named: Named, events: Sequence[UsageEvent]
+) -> None:
+    """Creates whom the events name for the first time, in their office, and renames whom the reporter answers for.
+
+    Who is of an office outside the scope keeps the name he has; who is of none belongs to every office.
+    """
+    for (table, names), ids in zip(_names(events).items(), named.directory, strict=True):
+        stored = named.stored.get(table, {})
+        unseen = {key: (ids[key], name or key) for key, name in names.items() if key not in stored}
+        await _create(connection, table, scope.company, office_id, unseen)
+        renamed = [
+            {"row_id": ids[key], "name": name, "search_name": name.casefold()}
+            for key, name in sorted(names.items())
+            if name and key in stored and name != stored[key].name and _is_renamed_by(scope, stored[key])
+        ]
+        await _update(connection, table, scope.company, renamed)
+
+
+def _names(events: Sequence[UsageEvent]) -> dict[Any, dict[str, str | None]]:
+    """By table and external id the last name given, None where none is; in the order of `Directory`."""
+    names: dict[Any, dict[str, str | None]] = {MEMBER: {}, GROUP: {}, CONTACT: {}}
+    for event in events:
+        for table, reference in ((MEMBER, event.member), (GROUP, event.group), (CONTACT, event.contact)):
+            if reference is not None:
+                known = names[table]
+                known[reference.external_id] = reference.name or known.get(reference.external_id)
+    return names
+
+
+def _is_renamed_by(scope: Scope, row: Any) -> bool:
+    home: UUID | None = row._mapping.get("office_id")
+    return home is None or scope.covers(home)
 
 
 async def _existing(
@@ -73,25 +92,27 @@ async def _existing(
 
 
 async def _create(
-    connection: AsyncConnection, table: Any, company_id: UUID, office_id: UUID, names: Mapping[str, str]
+    connection: AsyncConnection, table: Any, company_id: UUID, office_id: UUID, people: Mapping[str, tuple[UUID, str]]
 ) -> None:
-    """In order of external id, so that two batches that name the same people never wait for each other in a ring."""
+    """In order of external id, so that two batches that name the same people never wait for each other in a ring.
+
+    When both create the same one, the second finds the key taken, and its story runs again (`begin.again`).
+    """
     home = {} if table is CONTACT else {"office_id": office_id}
     rows = [
         {
             "company_id": company_id,
-            "id": new_id(),
+            "id": person_id,
             "external_id": external_id,
             "name": name,
             "search_name": name.casefold(),
             **home,
             **_EMPTY[table],
         }
-        for external_id, name in sorted(names.items())
+        for external_id, (person_id, name) in sorted(people.items())
     ]
-    dialect_insert = sqlite_insert if connection.dialect.name == "sqlite" else postgresql_insert
-    keys = ["company_id", "external_id"]
-    await connection.execute(dialect_insert(table).on_conflict_do_nothing(index_elements=keys), rows)
+    if rows:
+        await connection.execute(insert(table), rows)
 
 
 async def _update(connection: AsyncConnection, table: Any, company_id: UUID, rows: Sequence[dict[str, Any]]) -> None:

@@ -49,9 +49,9 @@ async def find_known(connection: AsyncConnection, company_id: UUID, keys: Sequen
         for row in await connection.execute(statement.where(_keyed(table, company_id, some))):
             charges[row.source, row.event_id] = KnownCharge(row.id, row.fingerprint, row.details)
         table = REJECTED_USAGE
-        statement = select(table.c.source, table.c.event_id, table.c.id, table.c.attempt_count)
+        statement = select(table.c.source, table.c.event_id, table.c.id, table.c.office_id, table.c.attempt_count)
         for row in await connection.execute(statement.where(_keyed(table, company_id, some))):
-            rejections[row.source, row.event_id] = KnownRejection(row.id, row.attempt_count)
+            rejections[row.source, row.event_id] = KnownRejection(row.id, row.office_id, row.attempt_count)
     return Known(charges, rejections)
 
 

@@ -38,12 +38,22 @@ async def _office_of(root: "Member | Group", info: Info) -> Office | None:
     return office_of(row) if row else None
 
 
+def _email(root: "Member", info: Info) -> str | None:
+    """A bill shows who used the office's phones; where to reach him is for those who see his own office."""
+    is_visible = root.office_key is None or info.context.scope.covers(root.office_key)
+    return root.address if is_visible else None
+
+
 @strawberry.type(description="A user of the phone system.")
 class Member(Node):
     office_key: strawberry.Private[UUID | None]
+    address: strawberry.Private[str | None]
     external_id: str = strawberry.field(description="The phone system's own id of the user; unique.")
     name: str = strawberry.field(description="The user's name.")
-    email: str | None = strawberry.field(description="The user's address, when known.")
+    email: str | None = strawberry.field(
+        resolver=_email,
+        description="The user's address, when known and the user's office is visible to the caller.",
+    )
     office: Office | None = strawberry.field(
         resolver=_office_of, description="The user's office, when known and visible to the caller."
     )
@@ -95,7 +105,7 @@ def member_of(row: AnyRow) -> Member:
         office_key=row.office_id,
         external_id=row.external_id,
         name=row.name,
-        email=row.email,
+        address=row.email,
         is_active=row.is_active,
     )
 

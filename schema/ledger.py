@@ -90,11 +90,11 @@ async def resolve_ledger(
     context = info.context
     context.viewer.require(Permission.VIEW_WALLETS)
     wallet = decode(IdKind.WALLET, wallet_id)
-    seal = context.cursors((int,), "ledger", wallet, month)
-    window = window_of(seal, first=first, after=after, last=last, before=before)
     await context.renewed()
     if wallet is None or await context.loaders.wallets.load(wallet) is None:
-        return None
+        return None  # before the cursor is looked at: one that fits would tell that there is such a wallet
+    seal = context.cursors((int,), "ledger", wallet, month)
+    window = window_of(seal, first=first, after=after, last=last, before=before)
     found = await read_posting_page(
         context.database, context.scope, wallet_id=wallet, month=month.number if month else None, window=window
     )

@@ -44,8 +44,8 @@ class DirectoryReferenceInput:
     )
     name: str | None = strawberry.field(
         default=UNSET,
-        description="The name to show; a new one replaces the old."
-        f" Left out: the known one is kept. At most {MAX_NAME_CHARACTERS} characters.",
+        description="The name to show; a new one replaces the old, but not of somebody whose office the token does not"
+        f" cover. Left out: the known one is kept. At most {MAX_NAME_CHARACTERS} characters.",
     )
 
 

@@ -246,7 +246,7 @@ def _member(row: AnyRow) -> Member | None:
         office_key=row.member_office_id,
         external_id=row.member_external_id,
         name=row.member_name,
-        email=row.member_email,
+        address=row.member_email,
         is_active=row.member_is_active,
     )
 

@@ -68,17 +68,21 @@ class FreshDatabases:
         self._made: list[str] = []
 
     async def url(self, engine: str) -> str:
-        if engine == "sqlite":
+        return await self.copy_of(f"sqlite+aiosqlite:///{self._template}" if engine == "sqlite" else self._postgresql())
+
+    async def copy_of(self, original: str) -> str:
+        """A copy of a database that nobody is connected to."""
+        url = make_url(original)
+        if url.get_backend_name() == "sqlite":
             path = self._folder / f"farebox-{len(self._made)}.db"
             self._made.append("")
-            await asyncio.to_thread(shutil.copy, self._template, path)
+            await asyncio.to_thread(shutil.copy, str(url.database), path)
             return f"sqlite+aiosqlite:///{path}"
-        template = make_url(self._postgresql())
         name = f"test_{os.getpid()}_{os.urandom(4).hex()}"
         self._made.append(name)
-        administration = template.set(database="postgres").render_as_string(hide_password=False)
-        await _administer(administration, f"CREATE DATABASE {name} TEMPLATE farebox")
-        return template.set(database=name).render_as_string(hide_password=False)
+        administration = url.set(database="postgres").render_as_string(hide_password=False)
+        await _administer(administration, f"CREATE DATABASE {name} TEMPLATE {url.database}")
+        return url.set(database=name).render_as_string(hide_password=False)
 
     async def drop(self) -> None:
         for name in filter(None, self._made):
@@ -91,13 +95,18 @@ class FreshDatabases:
 async def fresh_databases(
     sqlite_template: Path, tmp_path: Path, request: pytest.FixtureRequest
 ) -> AsyncIterator[FreshDatabases]:
-    def postgresql() -> str:
-        url: str = request.getfixturevalue("postgresql_url")
-        return url
-
-    databases = FreshDatabases(sqlite_template, tmp_path, postgresql)
+    databases = FreshDatabases(sqlite_template, tmp_path, lambda: str(request.getfixturevalue("postgresql_url")))
     yield databases
     await databases.drop()
+
+
+@pytest.fixture(scope="session")
+def kept_databases(
+    sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> FreshDatabases:
+    """These stay until the run ends: a long story is told once in one of them, and every test gets a copy."""
+    folder = tmp_path_factory.mktemp("kept")
+    return FreshDatabases(sqlite_template, folder, lambda: str(request.getfixturevalue("postgresql_url")))
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -6,6 +6,7 @@ not always keep, so the start is ours.
 
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -41,8 +42,9 @@ def _start() -> PostgresServer:
     The folder is not pytest's: root's server runs as another user, who may not enter that one.
     """
     failures: list[Exception] = []
-    for _ in range(ATTEMPTS):
-        folder = Path(tempfile.mkdtemp(prefix="farebox-postgresql-"))
+    for attempt in range(ATTEMPTS):
+        time.sleep(attempt)
+        folder = Path(tempfile.mkdtemp(prefix="farebox-pg-"))
         try:
             return _start_in(folder / "data")
         except (SubprocessError, OSError, AssertionError) as failure:
@@ -57,7 +59,7 @@ def _start_in(data: Path) -> PostgresServer:
     with (data / "postgresql.conf").open("a", encoding="utf-8") as file:
         file.write(SETTINGS)
     try:
-        _pg_ctl(server, "-l", str(server.log), "-o", f"-h '' -k {data}", "start")
+        _pg_ctl(server, "-l", str(server.log), "-o", f"-h '' -k '{data}'", "start")
         # It finds the server running, and takes it for its own.
         server.start()
     except BaseException:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from domain.access import Permission, Role, Scope, Viewer
 from domain.batch import check_batch, has_control_characters
-from domain.charging import Decision, Outcome, Rejection, charge_batch, is_conflict
+from domain.charging import Decision, Outcome, Rejection, charge_batch
 from domain.errors import IdempotencyConflict, InvalidInput, NotFound, NotPermitted
 from domain.ports import Door, UsedKey
 from domain.renewal import renew
@@ -45,7 +45,7 @@ async def record_usage(
     for office_id in sorted({office for office in offices.values() if scope.covers(office)}):
         places = [at for at, event in enumerate(events) if event.office and offices.get(event.office) == office_id]
         batch = [events[at] for at in places]
-        story = partial(_charge_office, door, viewer.company_id, office_id, batch, now=now, is_backfill=is_backfill)
+        story = partial(_charge_office, door, scope, office_id, batch, now=now, is_backfill=is_backfill)
         for at, decision in zip(places, await door.again(story), strict=True):
             decisions[at] = decision
     return decisions
@@ -53,27 +53,27 @@ async def record_usage(
 
 async def _charge_office(
     door: Door,
-    company_id: UUID,
+    scope: Scope,
     office_id: UUID,
     batch: Sequence[UsageEvent],
     *,
     now: datetime,
     is_backfill: bool,
 ) -> list[Decision]:
-    async with door.begin(company_id, now) as work:
+    async with door.begin(scope.company, now) as work:
         books = await work.lock_books(office_id, with_history=is_backfill)
         known = await work.known([event.key for event in batch])
-        named = [event for event in batch if not is_conflict(event, known, office_id)]
-        directory = await work.directory(named, office_id)
         renew(books)
         charged = charge_batch(
             books,
             batch,
             rates=await work.rate_book(),
             known=known,
-            directory=directory,
+            directory=await work.directory(batch),
+            taken={key for key, kept in known.rejections.items() if not scope.covers(kept.office_id)},
             is_backfill=is_backfill,
         )
+        await work.save_names(charged.believed, office_id, scope)
         await work.save_charges(books, charged, known)
     return charged.decisions
 
@@ -100,6 +100,7 @@ async def replay_rejected(
     viewer.require(Permission.RECORD_USAGE)
     if viewer.company_id is None:
         raise NotFound("This token names no company.")
+    scope = Scope.of(viewer)
     kept = await door.rejected_events(viewer.company_id, viewer.office_ids, code=code, ids=ids)
     decisions: list[Decision] = []
     for office_id in sorted({office for office, _ in kept}):
@@ -107,7 +108,7 @@ async def replay_rejected(
         waiting.sort(key=lambda event: (event.occurred_at, event.event_id))
         for start in range(0, len(waiting), MAX_BATCH_EVENTS):
             batch = waiting[start : start + MAX_BATCH_EVENTS]
-            story = partial(_charge_office, door, viewer.company_id, office_id, batch, now=now, is_backfill=is_backfill)
+            story = partial(_charge_office, door, scope, office_id, batch, now=now, is_backfill=is_backfill)
             decisions += await door.again(story)
     return decisions
 

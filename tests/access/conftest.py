@@ -9,6 +9,7 @@ import pytest
 
 from persistence.database import Database
 from tests.access.estate import Estate, plant, served
+from tests.conftest import FreshDatabases
 
 
 async def _plant_at(url: str) -> None:
@@ -35,8 +36,15 @@ async def estate(planted: Path, tmp_path: Path) -> AsyncIterator[Estate]:
 
 
 @pytest.fixture
-async def any_estate(database_url: str) -> AsyncIterator[Estate]:
-    """On each engine."""
-    await _plant_at(database_url)
-    async with served(database_url) as estate:
+async def postgresql_estate(postgresql_url: str, fresh_databases: FreshDatabases) -> AsyncIterator[Estate]:
+    url = await fresh_databases.url("postgresql")
+    await _plant_at(url)
+    async with served(url) as estate:
         yield estate
+
+
+@pytest.fixture(params=["estate", "postgresql_estate"], ids=["sqlite", "postgresql"])
+def any_estate(request: pytest.FixtureRequest) -> Estate:
+    """On each engine."""
+    found: Estate = request.getfixturevalue(request.param)
+    return found

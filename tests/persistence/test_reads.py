@@ -135,7 +135,7 @@ async def test_any_filter_lists_and_totals_what_a_plain_look_finds(world: World)
             fitting.reverse()
         listed: list[UUID] = []
         after = None
-        limit = chance.choice((3, 10, 100))
+        limit = chance.choice((7, 30, 100))
         while True:
             page = await read_history_page(
                 world.database, scope, wanted=wanted, window=Window(limit, after), is_descending=is_descending

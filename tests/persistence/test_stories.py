@@ -1,6 +1,5 @@
 """Whole months told as stories on real databases, each ending with the proof of the books (R6–R11, R24–R26)."""
 
-from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
@@ -11,22 +10,10 @@ from domain.charging import Outcome
 from domain.errors import NotPermitted
 from domain.stories.charge import record_usage, replay_rejected, reverse_usage
 from domain.stories.renew import renew_due
-from domain.usage import (
-    RejectionCode,
-)
-from persistence.database import Database
+from domain.usage import RejectionCode
 from persistence.tables.funds import ALLOWANCE_CYCLE, POSTING, WALLET_CYCLE
 from tests.persistence.story import LONG_AGO, ONE_A_PAGE, at_once, balances, charge_row, cycles, day, fax
-from tests.proof import assert_books_hold
-from tests.world import START, World, allowance, call, commitment, office, rate
-
-
-@pytest.fixture
-async def world(database: Database) -> AsyncIterator[World]:
-    """The proof at the end is part of every story."""
-    world = World(database, now=START + timedelta(days=1))
-    yield world
-    await assert_books_hold(database)
+from tests.world import World, allowance, call, commitment, office, rate
 
 
 async def test_january_february_and_a_late_call(world: World) -> None:

@@ -1,6 +1,5 @@
 """Usage on its way into the books and out again, on real databases: batches, rates, reversals (R12–R23, R36)."""
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -26,21 +25,11 @@ from domain.usage import (
     RejectionCode,
     Session,
 )
-from persistence.database import Database
 from persistence.tables.charging import CHARGE, REJECTED_USAGE
 from persistence.tables.company import MEMBER
 from persistence.tables.funds import ALLOWANCE_CYCLE, POSTING
 from tests.persistence.story import balances, charge_row, day, fax
-from tests.proof import assert_books_hold
 from tests.world import START, World, allowance, call, commitment, office, rate, usage_event
-
-
-@pytest.fixture
-async def world(database: Database) -> AsyncIterator[World]:
-    """The proof at the end is part of every story."""
-    world = World(database, now=START + timedelta(days=1))
-    yield world
-    await assert_books_hold(database)
 
 
 async def test_a_batch_is_decided_event_by_event_and_a_malformed_one_not_at_all(world: World) -> None:

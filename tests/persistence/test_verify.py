@@ -1,5 +1,6 @@
 """`verify` proves sound books, and fails loudly on tampered ones: one way of tampering for each invariant at least."""
 
+from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
@@ -11,6 +12,7 @@ from domain.usage import AiAgentMode, AiAgentSession, Fax, UsageEvent
 from persistence.database import Database
 from persistence.invariants import INVARIANTS
 from persistence.verify import Finding, verify
+from tests.conftest import FreshDatabases
 from tests.world import START, World, allowance, call, commitment, office, usage_event
 
 NEVER_BELOW = "No commitment and no allowance is below zero or overdrawn"
@@ -44,9 +46,29 @@ TAMPERINGS = {
 }
 
 
+@pytest.fixture(scope="module")
+def told() -> dict[str, str]:
+    """Where the story was told, by engine."""
+    return {}
+
+
 @pytest.fixture
-async def world(database: Database) -> World:
+async def books(
+    engine: str, told: dict[str, str], kept_databases: FreshDatabases, fresh_databases: FreshDatabases
+) -> AsyncIterator[Database]:
+    """The story is told once an engine; every test tampers with a copy."""
+    if engine not in told:
+        url = await kept_databases.url(engine)
+        await _tell(url)
+        told[engine] = url
+    database = Database(await fresh_databases.copy_of(told[engine]))
+    yield database
+    await database.close()
+
+
+async def _tell(url: str) -> None:
     """Two months with everything in them: all payers, a closed cycle, a reversal, a rejection."""
+    database = Database(url)
     world = World(database)
     plan = {
         "allowances": (allowance(600),),
@@ -61,7 +83,7 @@ async def world(database: Database) -> World:
     assert first.charge_id is not None
     await reverse_usage(world.begin, world.viewer(), first.charge_id, key="k", reason="test", now=world.now)
     await world.record(call("blocked", world.now, to="+900123456789"), call("gone", world.now, to="+900123456780"))
-    return world
+    await database.close()
 
 
 def _usage(world: World, month: int) -> list[UsageEvent]:
@@ -80,17 +102,17 @@ async def findings(database: Database) -> dict[str, Finding]:
     return {finding.name: finding async for finding in verify(database)}
 
 
-async def test_sound_books_hold_and_every_invariant_had_something_to_look_at(world: World) -> None:
-    found = await findings(world.database)
+async def test_sound_books_hold_and_every_invariant_had_something_to_look_at(books: Database) -> None:
+    found = await findings(books)
     assert len(found) == len(INVARIANTS)
     assert {name: finding.examples for name, finding in found.items() if finding.broken_count} == {}
     assert [name for name, finding in found.items() if not finding.looked_at_count] == []
 
 
 @pytest.mark.parametrize("statement", TAMPERINGS)
-async def test_tampering_is_found(world: World, statement: str) -> None:
-    await _tamper(world.database, statement)
-    found = await findings(world.database)
+async def test_tampering_is_found(books: Database, statement: str) -> None:
+    await _tamper(books, statement)
+    found = await findings(books)
     broken = [name for name, finding in found.items() if finding.broken_count]
     assert any(name.startswith(TAMPERINGS[statement]) for name in broken), broken
     assert all(found[name].examples for name in broken)
