@@ -101,8 +101,10 @@ async def sync_directory(
     well-formed, which changes nothing.
     """
     viewer.require(Permission.SYNC_DIRECTORY)
-    company_id = viewer.company_id
-    if company_id is None or not Scope.of(viewer).is_whole_company:
+    scope = Scope.of(viewer)
+    company_id = scope.company
+    if not scope.is_whole_company:
+        # The same answer as for an office that is not there, or a limited reporter could tell which there are.
         raise NotFound("A directory belongs to a whole company: this token does not cover one.")
     check_directory(members, groups, contacts)
 

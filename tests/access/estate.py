@@ -21,7 +21,7 @@ from api.auth import Claims, issue_token
 from api.settings import Settings
 from api.wiring import serve_app
 from domain.access import Role
-from domain.catalogue import Service, UsageType, WalletKind
+from domain.catalogue import Direction, Service, UsageType, WalletKind
 from domain.money import parse_micros
 from domain.provisioning import CommitmentPlan, DirectoryContact, DirectoryGroup, DirectoryMember, OfficePlan
 from domain.stories.charge import reverse_usage
@@ -167,7 +167,7 @@ def _directory(*offices: str) -> dict[str, Any]:
     """People of each office; one member and one group that are of none; a contact for each office."""
     own = offices[0]
     members = [
-        DirectoryMember(external_id=f"u-{n}", name=f"Ada of {place}", email=f"ada@{place}.example", office=place)
+        DirectoryMember(external_id=f"u-{n}", name=f"Desk of {place}", email=f"desk@{place}.example", office=place)
         for n, place in enumerate(offices)
     ]
     groups = [
@@ -188,20 +188,20 @@ async def _use(world: World, place: str) -> None:
     """Two calls, a fax taken back, a menu, and a call that is refused. Event ids are those of every company."""
     number = {"hq": 0, "berlin": 1, "lone": 2, "vault": 0}[place]
     start = world.now - timedelta(hours=3)
-    people = {
+    people: dict[str, Any] = {
         "member": DirectoryReference(f"u-{number}"),
         "group": DirectoryReference(f"g-{number}"),
         "contact": DirectoryReference(f"c-{number}"),
     }
-    known = people if place != "lone" else {}
+    known: dict[str, Any] = people if place != "lone" else {}
     mark = f"-{place}" if place == "berlin" else f"-{number}"
 
     def named(event: UsageEvent) -> UsageEvent:
-        return replace(event, **known)  # type: ignore[arg-type]
+        return replace(event, **known)
 
     ends: dict[str, Any] = {"office": place, "from_": NUMBERS[place]}
     other_side = f"+1212555010{number}"
-    fax = Fax(direction=_OUT, from_=NUMBERS[place], to=other_side, page_count=7)
+    fax = Fax(direction=Direction.OUTBOUND, from_=NUMBERS[place], to=other_side, page_count=7)
     menu = Session(service=Service.SPEECH_IVR, session_count=2)
     decisions = await world.record(
         named(call(f"call{mark}", start, seconds=600, to=other_side, **ends)),
@@ -214,9 +214,6 @@ async def _use(world: World, place: str) -> None:
     assert fax_id is not None
     reason = f"Wrong number, {place}."
     await reverse_usage(world.begin, world.viewer(), fax_id, key=f"key-{number}", reason=reason, now=world.now)
-
-
-_OUT = call("", datetime.now(UTC)).usage.direction  # type: ignore[union-attr]
 
 
 async def read_ids(database: Database) -> dict[IdKind, Ids]:

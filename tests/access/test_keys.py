@@ -154,7 +154,7 @@ async def test_usage_names_people_of_other_offices_but_does_not_rename_them(any_
     """A member of berlin who uses hq's phone shows by name on hq's bill, without his address and office."""
     person = {"member": {"externalId": "u-1", "name": "Eve"}, "group": {"externalId": "g-1", "name": "Eve's desk"}}
     record = (await report(any_estate, HQ, event("roaming", **person)))["results"][0]["record"]
-    assert record["member"] == {"externalId": "u-1", "name": "Ada of berlin", "email": None, "office": None}
+    assert record["member"] == {"externalId": "u-1", "name": "Desk of berlin", "email": None, "office": None}
     assert record["group"] == {"name": "Desk of berlin", "office": None}
     names = set((await people(any_estate)).values()) | set((await people(any_estate, GROUP)).values())
     assert not {name for name in names if name.startswith("Eve")}
@@ -179,7 +179,7 @@ async def test_usage_renames_whom_its_reporter_answers_for(any_estate: Estate) -
     assert (await people(any_estate, CONTACT))[acme, "c-1"] == "Shared"
     email = "{ usageHistory(first: 100) { nodes { member { externalId email } } } }"
     nodes = (await any_estate.ask(token(**ACME), email)).data["usageHistory"]["nodes"]
-    assert {"externalId": "u-1", "email": "ada@berlin.example"} in [node["member"] for node in nodes]
+    assert {"externalId": "u-1", "email": "desk@berlin.example"} in [node["member"] for node in nodes]
 
 
 async def test_usage_that_is_not_charged_creates_and_renames_nobody(any_estate: Estate) -> None:

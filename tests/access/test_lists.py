@@ -26,22 +26,26 @@ OF_OFFICE = """query ($id: ID!) { planUsage(officeId: $id) { id } office(id: $id
 LEDGER = "query ($id: ID!, $after: String) { ledger(walletId: $id, after: $after, first: 1) { nodes { id } %s } }"
 PAGE = "edges { cursor } pageInfo { endCursor hasNextPage }"
 
-HQ = {"role": Role.OFFICE_ADMIN, "offices": ("hq",)}
-HQ_AND_LONE = {"role": Role.OFFICE_ADMIN, "offices": ("hq", "lone")}
-HQ_PARTNER = {"role": Role.PARTNER, "offices": ("hq",), "scopes": frozenset(PartnerScope)}
+HQ: dict[str, Any] = {"role": Role.OFFICE_ADMIN, "offices": ("hq",)}
+HQ_AND_LONE: dict[str, Any] = {"role": Role.OFFICE_ADMIN, "offices": ("hq", "lone")}
+HQ_PARTNER: dict[str, Any] = {"role": Role.PARTNER, "offices": ("hq",), "scopes": frozenset(PartnerScope)}
 EVERYWHERE: dict[str, Any] = {}
 
 
 async def _charged(estate: Estate, *offices: str) -> tuple[int, int, str]:
     """(records, those with a direction, cost) of these offices, counted past every rule of access."""
     statement = (
-        select(func.count(), func.count(CHARGE.c.direction), func.coalesce(func.sum(CHARGE.c.cost_micros), 0))
+        select(
+            func.count().label("records"),
+            func.count(CHARGE.c.direction).label("directed"),
+            func.coalesce(func.sum(CHARGE.c.cost_micros), 0).label("cost"),
+        )
         .select_from(CHARGE)
         .join(OFFICE, OFFICE.c.id == CHARGE.c.office_id)
         .where(OFFICE.c.slug.in_(offices))
     )
-    [(count, directed, cost)] = await estate.database.rows(statement)
-    return count, directed, decimal_text(int(cost))
+    [row] = await estate.database.rows(statement)
+    return row.records, row.directed, decimal_text(int(row.cost))
 
 
 @pytest.mark.parametrize(

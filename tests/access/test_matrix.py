@@ -118,9 +118,9 @@ async def test_mutations_that_are_refused_change_nothing(estate: Estate) -> None
                 if probe.expected(caller, place) is not Expected.FOUND:
                     await probe.ask(estate, bearer, value)
                     tried += 1
-    for bearer in broken_bearers().values():
+    for nobody in broken_bearers().values():
         for probe in MUTATIONS:
-            await probe.ask(estate, bearer, next(iter(probe.named(estate).values())))
+            await probe.ask(estate, nobody, next(iter(probe.named(estate).values())))
     assert tried > 300
     assert await estate.everything_stored() == before
     await assert_books_hold(estate.database)

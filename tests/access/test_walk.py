@@ -1,6 +1,7 @@
 """Everything a caller can reach by any path, three levels deep: nothing of another company or office."""
 
 import re
+from typing import Any
 
 import pytest
 from graphql import GraphQLObjectType
@@ -15,9 +16,9 @@ NOT_READ = {"Query", "Mutation", "DirectorySyncCounts", "RecordUsageResult", "Us
 NOT_USED_HERE = {"MessageDetails", "AiAgentDetails", "CallLocation", "CallQuality"}
 """Values of a record without anything behind them; the estate has no such usage."""
 
-HQ_ADMIN = {"role": Role.OFFICE_ADMIN, "offices": ("hq",)}
-HQ_PARTNER = {"role": Role.PARTNER, "offices": ("hq",), "scopes": frozenset(PartnerScope)}
-PARTNER = {"role": Role.PARTNER, "scopes": frozenset(PartnerScope)}
+HQ_ADMIN: dict[str, Any] = {"role": Role.OFFICE_ADMIN, "offices": ("hq",)}
+HQ_PARTNER: dict[str, Any] = {"role": Role.PARTNER, "offices": ("hq",), "scopes": frozenset(PartnerScope)}
+PARTNER: dict[str, Any] = {"role": Role.PARTNER, "scopes": frozenset(PartnerScope)}
 
 
 def _leaks(reader: Reader, marks: re.Pattern[str], hidden: set[str]) -> list[tuple[str, str]]:
@@ -70,7 +71,7 @@ async def _assert_limited_to_hq(estate: Estate, bearer: str, depth: int = DEPTH)
 
 @pytest.mark.parametrize("claims", [HQ_ADMIN, HQ_PARTNER], ids=["office admin", "partner"])
 async def test_who_is_limited_to_an_office_reaches_nothing_of_the_others(
-    estate: Estate, claims: dict[str, object]
+    estate: Estate, claims: dict[str, Any]
 ) -> None:
     await _assert_limited_to_hq(estate, token(**claims))
 
