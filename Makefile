@@ -45,8 +45,8 @@ lock: .venv/.dev
 		|| { echo "Farebox needs Python 3.11 or newer: say which with make PYTHON=/path/to/python"; exit 1; }
 	@if command -v $(PYTHON) >/dev/null 2>&1; then $(PYTHON) -m venv .venv; else python3 -m venv .venv; fi
 
-.venv/.runtime: .venv/bin/python requirements/runtime.txt pyproject.toml
-	$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements/runtime.txt
+.venv/.runtime: .venv/bin/python requirements/build.txt requirements/runtime.txt pyproject.toml
+	$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements/build.txt -r requirements/runtime.txt
 	$(BIN)/pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
