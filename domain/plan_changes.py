@@ -2,7 +2,10 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import fields
+from datetime import datetime
 
+from domain.errors import InvalidInput, WrongCurrency
+from domain.periods import first_instant
 from domain.provisioning import (
     AllowancePlan,
     CommitmentPlan,
@@ -12,6 +15,7 @@ from domain.provisioning import (
     DirectoryMember,
     OfficePlan,
 )
+from domain.usage import MAX_BACKFILL_AGE
 
 ONLY_AT_CREATION = frozenset({"opened_on", "opening_credits_micros", "is_immediate"})
 """These say how something begins, not what it is: they do not count as a change afterwards."""
@@ -20,6 +24,25 @@ _UNORDERED = frozenset({"phone_numbers"})
 _NESTED = frozenset({"offices", "members", "groups", "contacts", "allowances", "commitments"})
 
 Plan = CompanyPlan | OfficePlan | AllowancePlan | CommitmentPlan | DirectoryMember | DirectoryGroup | DirectoryContact
+
+
+def check_plan(stored: CompanyPlan | None, wanted: CompanyPlan, now: datetime) -> None:
+    """Raises what no apply can do, a dry run included.
+
+    WrongCurrency: a company has one currency for ever, its books could not be read in another (R1). InvalidInput for
+    a new office that opens later than today, which would be charged to a cycle that has not begun, or before history.
+    """
+    if stored is not None and stored.currency != wanted.currency:
+        raise WrongCurrency(f"{wanted.slug} keeps its books in {stored.currency}: a currency cannot be changed.")
+    known = {office.slug for office in stored.offices} if stored else set()
+    for office in wanted.offices:
+        if office.opened_on is None or office.slug in known:
+            continue
+        if first_instant(office.opened_on, office.time_zone) > now:
+            raise InvalidInput(f"Office {office.slug} cannot open in the future: since {office.opened_on} is not yet.")
+        if first_instant(office.opened_on, office.time_zone) < now - MAX_BACKFILL_AGE:
+            years = MAX_BACKFILL_AGE.days // 365
+            raise InvalidInput(f"Office {office.slug} cannot open {years} years ago or earlier: {office.opened_on}.")
 
 
 def compare_company(stored: CompanyPlan | None, wanted: CompanyPlan) -> list[str]:

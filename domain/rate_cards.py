@@ -4,13 +4,17 @@ It may end its predecessor, or fill a gap; it never changes what was in force.
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import blake2b
 from typing import NamedTuple
 from uuid import UUID
 
-from domain.errors import RateConflict
+from domain.errors import InvalidInput, RateConflict
 from domain.rates import NewRate
+from domain.usage import MAX_BACKFILL_AGE
+
+MAX_DECK_LEAD = timedelta(days=3_653)
+"""How far ahead a deck may be loaded: ten years."""
 
 
 class Card(NamedTuple):
@@ -29,6 +33,8 @@ class Placement(NamedTuple):
     predecessor_id: UUID | None
     """The version that ends where this one begins."""
     checksum: str
+    replaces_id: UUID | None = None
+    """A version of the same moment that has not begun: nothing was priced by it, so it is taken away."""
     is_unchanged: bool = False
     """The very same deck is in force already: there is nothing to load."""
 
@@ -41,7 +47,9 @@ class CardLoaded(NamedTuple):
 def place_card(
     cards: Sequence[Card], rates: Sequence[NewRate], *, effective_from: datetime, now: datetime
 ) -> Placement:
-    """Raises RateConflict for a backdated deck that would change what was in force."""
+    """Raises RateConflict for a backdated deck that would change what was in force, InvalidInput for absurd times."""
+    if not now - MAX_BACKFILL_AGE <= effective_from <= now + MAX_DECK_LEAD:
+        raise InvalidInput(f"{effective_from:%Y-%m-%d} is out of bounds: at most 30 years back and 10 ahead.")
     checksum = deck_checksum(rates)
     later = [card.effective_from for card in cards if card.effective_from > effective_from]
     until = min(later, default=None)
@@ -50,6 +58,8 @@ def place_card(
         return Placement(effective_from, until, None, checksum)
     if in_force.checksum == checksum:
         return Placement(in_force.effective_from, in_force.effective_until, None, checksum, is_unchanged=True)
+    if in_force.effective_from == effective_from > now:
+        return Placement(effective_from, in_force.effective_until, None, checksum, replaces_id=in_force.id)
     if effective_from < now or in_force.effective_from == effective_from:
         raise RateConflict(
             f"Rates of this deck are in force from {in_force.effective_from:%Y-%m-%d %H:%M}Z on and have priced"

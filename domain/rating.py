@@ -156,6 +156,8 @@ def _measure_message(message: Message, event: UsageEvent, office: OfficeTerms) -
         details["mediaCount"] = message.media_count
     if message.encoding is not None:
         details["encoding"] = message.encoding.value
+    if segments == 0 and not message.is_mms and message.encoding is None:
+        raise Rejected(RejectionCode.BAD_QUANTITY, "An SMS has one segment at least.", "usage", "message", "content")
     if segments == 0 and not message.is_mms:
         raise Rejected(RejectionCode.EMPTY_MESSAGE, "An SMS without any text is no SMS.", "usage", "message", "content")
     _bound(segments, MAX_SEGMENTS, "message", "content")

@@ -205,6 +205,34 @@ INVARIANTS = (
         ),
     ),
     Invariant(
+        "Every call is billed for its duration, raised to its increment",
+        "SELECT COUNT(*) FROM charge WHERE service = 'CALLING' AND reverses_id IS NULL",
+        """
+        SELECT company_id, id, duration_seconds, first_seconds, next_seconds, quantity FROM charge
+        WHERE service = 'CALLING' AND reverses_id IS NULL AND quantity <> CASE
+            WHEN duration_seconds = 0 THEN 0
+            WHEN duration_seconds <= first_seconds THEN first_seconds
+            ELSE first_seconds
+                + (duration_seconds - first_seconds + next_seconds - 1) / next_seconds * next_seconds END""",
+    ),
+    Invariant(
+        "Every charge happened in the cycle it is booked in, or before it and is marked late",
+        "SELECT COUNT(*) FROM charge",
+        """
+        SELECT ch.company_id, ch.id, ch.month, ch.is_booked_late FROM charge ch
+        JOIN billing_cycle b ON b.company_id = ch.company_id AND b.office_id = ch.office_id AND b.month = ch.month
+        WHERE (ch.occurred_at < b.starts_at) <> ch.is_booked_late
+            OR (ch.occurred_at >= b.ends_at AND ch.recorded_at >= b.ends_at)""",
+    ),
+    Invariant(
+        "What is posted for usage goes to the account of its service",
+        "SELECT COUNT(*) FROM posting WHERE charge_id IS NOT NULL",
+        """
+        SELECT p.company_id, p.id, p.source, p.destination, ch.service FROM posting p
+        JOIN charge ch ON ch.company_id = p.company_id AND ch.id = p.charge_id
+        WHERE 'usage:' || ch.service NOT IN (p.source, p.destination)""",
+    ),
+    Invariant(
         "No event is charged twice, and none is charged and rejected at once",
         "SELECT COUNT(*) FROM charge",
         """
@@ -234,6 +262,34 @@ INVARIANTS = (
         """
         SELECT company_id, wallet_id, month, balance_micros FROM wallet_cycle
         WHERE closed_at IS NOT NULL AND balance_micros <> 0""",
+    ),
+    Invariant(
+        "Nothing is reserved while nothing is held",
+        "SELECT COUNT(*) FROM wallet",
+        "SELECT company_id, id, reserved_micros FROM wallet WHERE reserved_micros <> 0",
+    ),
+    Invariant(
+        "A commitment's cycle begins with a billing cycle and is called like it",
+        "SELECT COUNT(*) FROM wallet_cycle",
+        """
+        SELECT c.company_id, c.wallet_id, c.month FROM wallet_cycle c
+        LEFT JOIN billing_cycle b ON b.company_id = c.company_id AND b.office_id = c.office_id
+            AND b.starts_at = c.starts_at AND b.month = c.month
+        WHERE b.month IS NULL""",
+    ),
+    Invariant(
+        "Every office is renewed when its next cycle ends or closes",
+        "SELECT COUNT(*) FROM office",
+        """
+        SELECT o.company_id, o.id, o.slug FROM office o
+        WHERE o.renew_due_at <> (
+            SELECT MIN(due.moment) FROM (
+                SELECT company_id, office_id, closes_at AS moment FROM billing_cycle WHERE closed_at IS NULL
+                UNION ALL
+                SELECT company_id, office_id, closes_at FROM wallet_cycle WHERE closed_at IS NULL
+                UNION ALL
+                SELECT company_id, office_id, MAX(ends_at) FROM billing_cycle GROUP BY company_id, office_id
+            ) AS due WHERE due.company_id = o.company_id AND due.office_id = o.id)""",
     ),
     Invariant(
         "Billing cycles of an office follow each other without overlap",

@@ -9,7 +9,7 @@ from sqlalchemy import and_, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.catalogue import Cadence, Service, UsageType, WalletKind
-from domain.errors import InvalidInput, NotFound, WrongCurrency
+from domain.errors import InvalidInput, NotFound
 from domain.funds import AllowanceTerms, CommitmentTerms
 from domain.money import Currency
 from domain.provisioning import (
@@ -133,7 +133,6 @@ def _contact(row: Any) -> DirectoryContact:
 
 
 async def save_company(connection: AsyncConnection, stored: Any | None, plan: CompanyPlan, now: datetime) -> UUID:
-    """Raises WrongCurrency: a company has one currency for ever, its books could not be read in another (R1)."""
     values = {
         "name": plan.name,
         "domestic_regions": list(plan.domestic_regions),
@@ -143,8 +142,6 @@ async def save_company(connection: AsyncConnection, stored: Any | None, plan: Co
         "decks": list(plan.decks),
     }
     if stored is not None:
-        if stored.currency != plan.currency:
-            raise WrongCurrency(f"{plan.slug} keeps its books in {stored.currency}: a currency cannot be changed.")
         mine = COMPANY.c.company_id == stored.company_id
         await connection.execute(update(COMPANY).where(mine).values(**values))
         found: UUID = stored.company_id

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, insert, select, update
+from sqlalchemy import and_, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.catalogue import Direction, Service, UsageType
@@ -102,6 +102,8 @@ async def save_card(
 ) -> None:
     """The new version, the end of its predecessor, and the sign that held books are old."""
     card_id = new_id()
+    if placement.replaces_id is not None:
+        await _take_away(connection, company_id, placement.replaces_id)
     if placement.predecessor_id is not None:
         mine = and_(RATE_CARD.c.company_id == company_id, RATE_CARD.c.id == placement.predecessor_id)
         await connection.execute(update(RATE_CARD).where(mine).values(effective_until=placement.effective_from))
@@ -121,6 +123,11 @@ async def save_card(
     await connection.execute(
         update(COMPANY).where(COMPANY.c.company_id == company_id).values(rates_version=COMPANY.c.rates_version + 1)
     )
+
+
+async def _take_away(connection: AsyncConnection, company_id: UUID, card_id: UUID) -> None:
+    await connection.execute(delete(RATE).where(RATE.c.company_id == company_id, RATE.c.card_id == card_id))
+    await connection.execute(delete(RATE_CARD).where(RATE_CARD.c.company_id == company_id, RATE_CARD.c.id == card_id))
 
 
 def _row(company_id: UUID, card_id: UUID, rate: NewRate) -> list[Any]:

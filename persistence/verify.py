@@ -4,11 +4,16 @@ from collections.abc import AsyncIterator
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from sqlalchemy import and_, func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from persistence.database import Database
 from persistence.invariants import INVARIANTS
+from persistence.metadata import METADATA
 from persistence.tables import NO_ONE
 
 EXAMPLES = 3
+REFERENCES = "Every row points to rows that are there"
 
 
 class Finding(NamedTuple):
@@ -33,6 +38,23 @@ async def verify(database: Database) -> AsyncIterator[Finding]:
                 len(rows),
                 tuple(_described(dict(row)) for row in rows[:EXAMPLES]),
             )
+        yield await _references(connection)
+
+
+async def _references(connection: AsyncConnection) -> Finding:
+    """Foreign keys, counted: a database that somebody repaired by hand may have got around them."""
+    looked_at, broken = 0, []
+    for table in METADATA.sorted_tables:
+        looked_at += (await connection.execute(select(func.count()).select_from(table))).scalar_one()
+        for constraint in table.foreign_key_constraints:
+            target = constraint.referred_table.alias("target")
+            pairs = [(key.parent, target.c[key.column.name]) for key in constraint.elements]
+            lost = and_(*(own.is_not(None) for own, _ in pairs), pairs[0][1].is_(None))
+            joined = table.outerjoin(target, and_(*(own == other for own, other in pairs)))
+            rows = await connection.execute(select(*(own for own, _ in pairs)).select_from(joined).where(lost))
+            broken += [{"table": table.name, **row} for row in rows.mappings()]
+    examples = tuple(_described(dict(row)) for row in broken[:EXAMPLES])
+    return Finding(REFERENCES, looked_at, len(broken), examples)
 
 
 def _described(row: dict[str, Any]) -> str:

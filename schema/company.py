@@ -15,6 +15,7 @@ from schema.ids import IdKind
 from schema.loaders import AnyRow
 from schema.nodes import Node
 from schema.scalars import CountryCode, CurrencyCode, Money, money
+from schema.search import searchable
 from schema.wallets import (
     PlanUsageTotal,
     WalletTotal,
@@ -132,7 +133,7 @@ async def resolve_company(
         strawberry.argument(description="Only for operators, who may enter any company: its short name."),
     ] = None,
 ) -> Company | None:
-    row = await read_company(info.context.database, info.context.scope, slug=slug)
+    row = await read_company(info.context.database, info.context.scope, slug=searchable(slug, "slug"))
     return company_of(row) if row else None
 
 

@@ -17,6 +17,7 @@ from schema.loaders import AnyRow
 from schema.nodes import Node
 from schema.office import Office, office_of
 from schema.scalars import PhoneNumber
+from schema.search import searchable
 from schema.words import GroupKind, describe
 
 _BY_NAME = (str, UUID)
@@ -163,6 +164,7 @@ async def resolve_usage_parties(
 ) -> UsagePartyConnection:
     context = info.context
     context.viewer.require(Permission.VIEW_USAGE)
+    search = searchable(search, "search")
     office = ids.require(IdKind.OFFICE, office_id, "officeId") if office_id is not None else None
     wanted = tuple(PartyKind) if kinds is None else tuple(kind for kind in PartyKind if kind in kinds)
     seal = context.cursors(_BY_NAME, "usageParties", search, office_id, wanted)

@@ -15,6 +15,7 @@ from schema.ids import IdKind, decode, encode
 from schema.loaders import AnyRow, InMonth, Newest
 from schema.nodes import Node
 from schema.scalars import CountryCode, PhoneNumber, TimeZone
+from schema.search import searchable
 from schema.wallets import Month, PlanUsage, Wallet, office_plan_usage, wallet_of
 from schema.words import PaymentTerms
 
@@ -148,6 +149,7 @@ async def resolve_offices(
     before: Before = None,
 ) -> OfficeConnection:
     context = info.context
+    search = searchable(search, "search")
     seal = context.cursors(_BY_NAME, "offices", search)
     window = window_of(seal, first=first, after=after, last=last, before=before)
     found = await read_office_page(context.database, context.scope, search=search, window=window)

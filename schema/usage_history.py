@@ -24,6 +24,7 @@ from schema.usage_record import UsageRecord, record_of
 from schema.words import Direction, Service, UsageType, WalletSource, describe
 
 MAX_LIST_ENTRIES = 100
+MAX_COLUMN = 2**63 - 1
 _NEWEST = (datetime, UUID)
 _EMPTY_FINDS_NOTHING = " At most 100; an empty list finds nothing."
 
@@ -195,7 +196,8 @@ def _cost_range(range_: DecimalRangeInput | None) -> tuple[Micros | None, Micros
 
 def _micros(text: str, side: str) -> Micros:
     try:
-        return parse_micros(text)
+        # Beyond what a column holds there is no cost: the widest bound finds the same.
+        return max(-MAX_COLUMN, min(parse_micros(text), MAX_COLUMN))
     except InvalidInput as problem:
         raise InvalidInput(problem.message, field=("filter", "cost", side)) from None
 

@@ -1,6 +1,7 @@
 """What every command shares: settings, a database, the operator as viewer, and errors told as sentences."""
 
 import asyncio
+import sqlite3
 import sys
 from collections.abc import Callable, Coroutine
 from datetime import datetime, timedelta
@@ -51,7 +52,7 @@ def run(story: Story[T]) -> T:
         return asyncio.run(told())
     except (FareboxError, NotMigrated) as error:
         fail(str(error))
-    except (SQLAlchemyError, OSError) as error:
+    except (SQLAlchemyError, sqlite3.Error, OSError) as error:
         reason = str(getattr(error, "orig", None) or error).splitlines()[0]
         fail(f"The database could not be used: {reason}")
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from phonenumbers import SUPPORTED_REGIONS
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from api.clock import utc_now
@@ -18,6 +19,7 @@ from api.imports.column_map import parse_column_map
 from api.imports.deck_fields import AnyDirection, parse_increment
 from api.imports.rates import Deck, DeckFormat, read_deck
 from api.usage_import import ImportSummary, import_usage, why_not
+from domain.batch import check_source
 from domain.catalogue import Direction, Service, UsageType
 from domain.charging import Outcome
 from domain.errors import InvalidInput
@@ -141,6 +143,9 @@ def import_usage_file(
         facts = await the_company(database, company)
         if office is not None and office not in facts.offices:
             raise InvalidInput(f"There is no office {office!r}. Known: {', '.join(facts.offices)}.")
+        if region is not None and region not in SUPPORTED_REGIONS:
+            raise InvalidInput(f"There is no region {region!r}: write an ISO 3166 code such as US.")
+        check_source(source or format.value)
         reader = read_usage(
             file,
             format=format,

@@ -10,7 +10,7 @@ import typer
 
 from api.clock import utc_now
 from api.commands.console import err, fail, out, run, settings_or_fail, the_company
-from api.settings import PREFIX, Settings
+from api.settings import PREFIX, Environment, Settings
 from domain.access import PartnerScope, Role
 from domain.errors import InvalidInput
 from persistence.begin import Begin
@@ -39,6 +39,9 @@ def serve(
     settings = settings_or_fail()
     if workers > 1 and settings.database_url.startswith("sqlite"):
         fail("SQLite takes one server process: use --workers 1, or PostgreSQL.")
+    if demo and settings.env is Environment.PRODUCTION:
+        fail("--demo fills a token into the page: it is for local runs only.")
+    run(_nothing)  # the database answers and is migrated, or this says why not
     address = f"http://{'localhost' if host in ('127.0.0.1', '0.0.0.0', '::') else host}:{port}"  # noqa: S104
     if demo:
         os.environ[f"{PREFIX}DEMO_TOKEN"] = token_text = _demo_token(settings)
@@ -61,6 +64,10 @@ def serve(
         forwarded_allow_ips=list(settings.trusted_proxies) or None,
         proxy_headers=bool(settings.trusted_proxies),
     )
+
+
+async def _nothing(_database: Database, _begin: Begin) -> None:
+    return None
 
 
 def _demo_token(settings: Settings) -> str:

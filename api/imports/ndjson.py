@@ -96,7 +96,10 @@ def _country(value: Any, path: str) -> str:
 def _quality(value: Any, path: str) -> int:
     if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
         raise BadField(f"{path} is not a decimal.")
-    return quality_tenths(str(value))
+    text = str(value)
+    if len(text.partition(".")[2]) > 1:
+        raise BadField(f"{path} {text[:40]!r} has more than one decimal.")
+    return quality_tenths(text)
 
 
 def _id(value: Any, path: str) -> UUID:
@@ -192,7 +195,7 @@ _CALL: Shape = {
     "location": _location,
     "quality": _quality,
 }
-_MMS: Shape = {"segmentCount": whole(1, MAX_SEGMENTS), "mediaCount": whole(0, MAX_MEDIA)}
+_MMS: Shape = {"segmentCount": whole(0, MAX_SEGMENTS), "mediaCount": whole(0, MAX_MEDIA)}
 _CONTENT: Shape = {"smsBody": read_body, "smsSegmentCount": whole(1, MAX_SEGMENTS), "mms": _mms}
 _MESSAGE: Shape = {
     **_ENDS_REQUIRED,

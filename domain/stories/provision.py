@@ -10,7 +10,7 @@ from domain.directory import check_directory
 from domain.errors import NotFound
 from domain.ledger import CONTRACT, Books, Details
 from domain.periods import CycleTerms, first_instant
-from domain.plan_changes import compare_company, compare_office
+from domain.plan_changes import check_plan, compare_company, compare_office
 from domain.ports import DirectorySync, Door, PlanWork
 from domain.provisioning import (
     CompanyPlan,
@@ -32,6 +32,7 @@ async def apply_company(door: Door, plan: CompanyPlan, *, now: datetime, is_dry_
 async def _apply(door: Door, plan: CompanyPlan, now: datetime, is_dry_run: bool) -> list[str]:
     async with door.provision(plan.slug, now) as work:
         stored = await work.stored_plan()
+        check_plan(stored, plan, now)
         changes = compare_company(stored, plan)
         if is_dry_run or not changes:
             return changes

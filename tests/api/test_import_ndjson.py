@@ -132,6 +132,7 @@ def test_notes_and_references_of_an_event(path: Path) -> None:
             event_json(call={"quality": "5.1"}),
             "quality '5.1' is not a mean opinion score from 1.0 to 5.0.",
         ),
+        (event_json(call={"quality": "4.55"}), "usage.call.quality '4.55' has more than one decimal."),
         (
             event_json(usage={}),
             "usage needs exactly one of call, message, fax, aiAgent, speechIvr, omnichannel.",

@@ -16,6 +16,7 @@ from domain.periods import YearMonth
 from domain.usage import (
     AiAgentMode,
     AiAgentSession,
+    Encoding,
     Fax,
     FaxStatus,
     Message,
@@ -150,7 +151,7 @@ def test_one_bad_event_does_not_disturb_the_rest() -> None:
         call("ancient", START - timedelta(days=4_000)),
         call("nobody", START, to=" "),
         call("blocked", START, to="+900123456789"),
-        usage_event("empty", START, replace(SMS, segment_count=0)),
+        usage_event("empty", START, replace(SMS, segment_count=0, encoding=Encoding.GSM_7)),
         call("good too", START + timedelta(minutes=1)),
         now=now,
     )

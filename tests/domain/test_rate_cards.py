@@ -1,14 +1,14 @@
 """Where a version of a deck stands in time (R19): it ends its predecessor or fills a gap, never changes the past."""
 
 import itertools
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.errors import RateConflict
+from domain.errors import InvalidInput, RateConflict
 from domain.rate_cards import Card, deck_checksum, place_card
 from tests.world import DECK, rate
 
@@ -32,7 +32,6 @@ PLACES = """
 2026-01-01/2026-06-01 2026-06-01/-           | 2024-07-01 || 2024-07-01 | 2026-01-01 | -
 2026-01-01/-                                 | 2026-03-09 || refused
 2026-01-01/-                                 | 2026-01-01 || refused
-2026-05-01/-                                 | 2026-05-01 || refused
 2026-01-01/2026-06-01 2026-06-01/-           | 2026-02-01 || refused
 """
 
@@ -83,7 +82,7 @@ def test_any_other_figure_makes_it_another_deck(number: int, name: str) -> None:
 
 @given(st.lists(st.tuples(st.integers(0, 40), st.booleans()), max_size=12))
 def test_versions_never_overlap_and_no_moment_of_the_past_gets_other_rates(loads: list[tuple[int, bool]]) -> None:
-    """Decks loaded at any dates, in any order: of two that begin alike the first stays."""
+    """Decks loaded at any dates, in any order: of two that begin alike the later corrects what has not begun."""
     cards: list[Card] = []
     for number, (days, is_early) in enumerate(loads):
         begins = NOW.replace(day=1) if is_early and not cards else NOW.replace(month=3 + days // 20, day=1 + days % 20)
@@ -94,7 +93,9 @@ def test_versions_never_overlap_and_no_moment_of_the_past_gets_other_rates(loads
         except RateConflict:
             continue
         cards = [
-            card._replace(effective_until=begins) if card.id == placement.predecessor_id else card for card in cards
+            card._replace(effective_until=begins) if card.id == placement.predecessor_id else card
+            for card in cards
+            if card.id != placement.replaces_id
         ]
         cards.append(Card(UUID(int=number), begins, placement.effective_until, placement.checksum))
         for moment, held in before.items():
@@ -116,3 +117,15 @@ def _in_force(cards: list[Card], moment: datetime) -> UUID | None:
     ]
     assert len(found) <= 1
     return found[0] if found else None
+
+
+def test_a_deck_that_has_not_begun_can_be_corrected() -> None:
+    coming = Card(UUID(int=1), NOW + timedelta(days=30), None, "other")
+    placement = place_card([coming], [], effective_from=coming.effective_from, now=NOW)
+    assert (placement.replaces_id, placement.predecessor_id) == (coming.id, None)
+
+
+@pytest.mark.parametrize("moment", [datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)])
+def test_a_deck_of_an_absurd_date_is_refused(moment: datetime) -> None:
+    with pytest.raises(InvalidInput, match="out of bounds"):
+        place_card([], [], effective_from=moment, now=NOW)

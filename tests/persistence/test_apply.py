@@ -222,3 +222,15 @@ async def test_companies_do_not_know_each_other(database: Database) -> None:
         worlds[1].company_id: 1_980_000,
     }
     await assert_books_hold(database)
+
+
+async def test_an_office_cannot_open_in_the_future_nor_before_history(world: World) -> None:
+    for since in (date(2030, 1, 1), date(1900, 1, 1)):
+        with pytest.raises(InvalidInput, match="cannot open"):
+            await world.apply(office("later", phone_numbers=(), opened_on=since))
+
+
+async def test_a_dry_run_refuses_what_apply_would_refuse(world: World) -> None:
+    await world.apply(office())
+    with pytest.raises(WrongCurrency):
+        await world.apply(office(), currency=Currency.EUR, is_dry_run=True)

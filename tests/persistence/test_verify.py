@@ -11,7 +11,7 @@ from domain.stories.charge import reverse_usage
 from domain.usage import AiAgentMode, AiAgentSession, Fax, UsageEvent
 from persistence.database import Database
 from persistence.invariants import INVARIANTS
-from persistence.verify import Finding, verify
+from persistence.verify import REFERENCES, Finding, verify
 from tests.conftest import FreshDatabases
 from tests.world import START, World, allowance, call, commitment, office, usage_event
 
@@ -43,6 +43,16 @@ TAMPERINGS = {
     ),
     "UPDATE billing_cycle SET ends_at = {later} WHERE closed_at IS NOT NULL": "Billing cycles of an office",
     "UPDATE office SET next_sequence = 2": "No number of an office's books",
+    "UPDATE charge SET duration_seconds = duration_seconds + 100 WHERE service = 'CALLING'": "Every call is billed",
+    "UPDATE charge SET is_booked_late = NOT is_booked_late": "Every charge happened in the cycle",
+    "UPDATE charge SET occurred_at = {earlier}": "Every charge happened in the cycle",
+    "UPDATE posting SET destination = 'usage:FAX' WHERE destination = 'usage:CALLING'": "What is posted for usage",
+    "UPDATE wallet SET reserved_micros = 5": "Nothing is reserved",
+    "UPDATE wallet_cycle SET month = month + 1000": "A commitment's cycle begins",
+    "UPDATE office SET renew_due_at = {due_later}": "Every office is renewed",
+    "UPDATE billing_cycle SET closed_at = NULL": "Every office is renewed",
+    "DELETE FROM billing_cycle WHERE closed_at IS NOT NULL": REFERENCES,
+    "DELETE FROM charge WHERE service = 'FAX'": REFERENCES,
 }
 
 
@@ -104,7 +114,7 @@ async def findings(database: Database) -> dict[str, Finding]:
 
 async def test_sound_books_hold_and_every_invariant_had_something_to_look_at(books: Database) -> None:
     found = await findings(books)
-    assert len(found) == len(INVARIANTS)
+    assert len(found) == len(INVARIANTS) + 1
     assert {name: finding.examples for name, finding in found.items() if finding.broken_count} == {}
     assert [name for name, finding in found.items() if not finding.looked_at_count] == []
 
@@ -130,7 +140,13 @@ def test_every_invariant_has_a_way_of_tampering() -> None:
 async def _tamper(database: Database, statement: str) -> None:
     """What somebody with a database client could do, with the constraints out of his way."""
     if database.is_sqlite:
-        filled = statement.format(id_text="BLOB", id_cast="", later="ends_at + 86400000000")
+        filled = statement.format(
+            id_text="BLOB",
+            id_cast="",
+            later="ends_at + 86400000000",
+            earlier="occurred_at - 40 * 86400000000",
+            due_later="renew_due_at + 86400000000",
+        )
         async with database._writer.connect() as connection:
             await connection.exec_driver_sql("COMMIT")
             await connection.exec_driver_sql("PRAGMA ignore_check_constraints = ON")
@@ -139,7 +155,13 @@ async def _tamper(database: Database, statement: str) -> None:
             await connection.execute(text(filled))
             await connection.commit()
         return
-    filled = statement.format(id_text="TEXT", id_cast="::uuid", later="ends_at + interval '1 day'")
+    filled = statement.format(
+        id_text="TEXT",
+        id_cast="::uuid",
+        later="ends_at + interval '1 day'",
+        earlier="occurred_at - interval '40 days'",
+        due_later="renew_due_at + interval '1 day'",
+    )
     async with database.writing() as connection:
         await connection.exec_driver_sql("SET session_replication_role = replica")
         constraints = await connection.exec_driver_sql(
