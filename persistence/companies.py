@@ -8,6 +8,7 @@ from sqlalchemy import select
 from domain.money import Currency
 from persistence.database import Database
 from persistence.tables.company import COMPANY, OFFICE
+from persistence.tables.rates import RATE_CARD
 
 
 class CompanyFacts(NamedTuple):
@@ -33,6 +34,12 @@ async def find_companies(database: Database) -> list[CompanyFacts]:
         )
         for company in companies
     ]
+
+
+async def find_deck_names(database: Database, company_id: UUID) -> set[str]:
+    """Every deck that was ever loaded."""
+    rows = await database.rows(select(RATE_CARD.c.name).where(RATE_CARD.c.company_id == company_id).distinct())
+    return {row.name for row in rows}
 
 
 def _decks(of_company: list[str], of_offices: list[list[str]]) -> tuple[str, ...]:

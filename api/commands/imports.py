@@ -29,7 +29,7 @@ from domain.stories.charge import replay_rejected
 from domain.stories.provision import apply_company, load_deck
 from domain.usage import OfficeReference, RejectionCode
 from persistence.begin import Begin
-from persistence.companies import CompanyFacts
+from persistence.companies import CompanyFacts, find_deck_names
 from persistence.database import Database
 
 Company = Annotated[str | None, typer.Option(help="Slug of the company; not needed while there is only one.")]
@@ -44,15 +44,26 @@ def apply(
 ) -> None:
     """Make a company be as its file says: offices, plans, commitments, directory and settings."""
 
-    async def story(_database: Database, begin: Begin) -> list[str]:
+    async def story(database: Database, begin: Begin) -> tuple[list[str], list[str]]:
         plan = read_company_file(file)
-        return await apply_company(begin, plan, now=utc_now(), is_dry_run=dry_run)
+        changes = await apply_company(begin, plan, now=utc_now(), is_dry_run=dry_run)
+        return changes, [] if dry_run else await _missing_decks(database, plan.slug)
 
-    changes = run(story)
+    changes, missing = run(story)
     for change in changes:
         out.print(change, markup=False)
     verb = "would change" if dry_run else "changed"
     out.print(f"{len(changes)} {verb}." if changes else "Nothing to change.")
+    for name in missing:
+        out.print(
+            f"Note: no deck {name!r} is loaded yet; `farebox import-rates FILE --deck {name}` does it.", markup=False
+        )
+
+
+async def _missing_decks(database: Database, company: str) -> list[str]:
+    """Decks that the company file names and nobody loaded: misspelt, or still to come."""
+    facts = await the_company(database, company)
+    return sorted(set(facts.decks) - await find_deck_names(database, facts.id))
 
 
 def import_rates(
