@@ -225,12 +225,15 @@ INVARIANTS = (
             OR (ch.occurred_at >= b.ends_at AND ch.recorded_at >= b.ends_at)""",
     ),
     Invariant(
-        "What is posted for usage goes to the account of its service",
-        "SELECT COUNT(*) FROM posting WHERE charge_id IS NOT NULL",
+        "What is posted for usage, and nothing else, goes to the account of its service",
+        "SELECT COUNT(*) FROM posting",
         """
         SELECT p.company_id, p.id, p.source, p.destination, ch.service FROM posting p
         JOIN charge ch ON ch.company_id = p.company_id AND ch.id = p.charge_id
-        WHERE 'usage:' || ch.service NOT IN (p.source, p.destination)""",
+        WHERE 'usage:' || ch.service NOT IN (p.source, p.destination)
+        UNION ALL
+        SELECT company_id, id, source, destination, NULL FROM posting
+        WHERE charge_id IS NULL AND (source LIKE 'usage:%' OR destination LIKE 'usage:%')""",
     ),
     Invariant(
         "No event is charged twice, and none is charged and rejected at once",

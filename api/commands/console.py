@@ -5,11 +5,13 @@ import sqlite3
 import sys
 from collections.abc import Callable, Coroutine
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 from uuid import UUID
 
 import typer
 from rich.console import Console
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from api.opening import NotMigrated, opened
@@ -40,9 +42,13 @@ def settings_or_fail(**given: Any) -> Settings:
         fail(str(error))
 
 
-def run(story: Story[T]) -> T:
-    """Runs a story on the configured database; what a person can cause is told as a sentence, exit code 1."""
+def run(story: Story[T], *, makes_database: bool = True) -> T:
+    """Runs a story on the configured database; what a person can cause is told as a sentence, exit code 1.
+
+    A command that only looks does not make a database where there is none: its name would be misspelt.
+    """
     settings = settings_or_fail()
+    _check_place(settings, makes_database=makes_database)
 
     async def told() -> T:
         async with opened(settings) as (database, begin):
@@ -55,6 +61,16 @@ def run(story: Story[T]) -> T:
     except (SQLAlchemyError, sqlite3.Error, OSError) as error:
         reason = str(getattr(error, "orig", None) or error).splitlines()[0]
         fail(f"The database could not be used: {reason}")
+
+
+def _check_place(settings: Settings, *, makes_database: bool) -> None:
+    url = make_url(settings.database_url)
+    if url.get_backend_name() != "sqlite" or not url.database:
+        return
+    if Path(url.database).is_dir():
+        fail(f"The database could not be used: {url.database} is a folder.")
+    if not makes_database and not Path(url.database).exists():
+        fail(f"There is no database at {url.database}: `farebox apply FILE` or `farebox demo` makes one.")
 
 
 async def the_company(database: Database, slug: str | None) -> CompanyFacts:

@@ -83,7 +83,7 @@ def import_rates(
     increment: Annotated[str, typer.Option(help="First/next seconds of a call, as in 60/60.")] = "60/60",
     prefix_completion: Annotated[str | None, typer.Option(help="Digits before every prefix; NPA-NXX decks: 1.")] = None,
 ) -> None:
-    """Load a rate deck, whole or not at all; every bad row is listed with its line and reason."""
+    """Load the good rows of a rate deck, all of them or none; every bad row is listed with its line and reason."""
 
     async def story(database: Database, begin: Begin) -> None:
         facts = await the_company(database, company)

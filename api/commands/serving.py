@@ -145,6 +145,9 @@ def demo() -> None:
     from api.commands.console import is_interactive
     from api.demo import DemoSummary, load_demo
 
+    if settings_or_fail().env is Environment.PRODUCTION:
+        fail("The demo company is for local runs only.")
+
     async def story(database: Database, begin: Begin) -> DemoSummary:
         with Progress(console=err, transient=True, disable=not is_interactive()) as progress:
             task = progress.add_task("Charging the demo's usage", total=None)

@@ -158,3 +158,17 @@ def test_a_file_that_is_no_database_is_told(folder: Path, monkeypatch: pytest.Mo
     (folder / "letter.db").write_text("hello")
     monkeypatch.setenv("FAREBOX_DATABASE_URL", f"sqlite:///{folder}/letter.db")
     assert "file is not a database" in farebox("verify", exit_code=1)
+
+
+def test_looking_makes_no_database(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAREBOX_DATABASE_URL", f"sqlite:///{folder}/misspelt/farebox.db")
+    assert "There is no database at" in farebox("verify", exit_code=1)
+    assert not (folder / "misspelt").exists()
+    monkeypatch.setenv("FAREBOX_DATABASE_URL", f"sqlite:///{folder}")
+    assert "is a folder" in farebox("verify", exit_code=1)
+
+
+def test_the_demo_stays_out_of_production(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAREBOX_ENV", "production")
+    monkeypatch.setenv("FAREBOX_SECRET_KEY", "x" * 40)
+    assert "local runs only" in farebox("demo", exit_code=1)

@@ -47,6 +47,7 @@ TAMPERINGS = {
     "UPDATE charge SET is_booked_late = NOT is_booked_late": "Every charge happened in the cycle",
     "UPDATE charge SET occurred_at = {earlier}": "Every charge happened in the cycle",
     "UPDATE posting SET destination = 'usage:FAX' WHERE destination = 'usage:CALLING'": "What is posted for usage",
+    "UPDATE posting SET source = 'usage:FAX' WHERE source = 'contract'": "What is posted for usage",
     "UPDATE wallet SET reserved_micros = 5": "Nothing is reserved",
     "UPDATE wallet_cycle SET month = month + 1000": "A commitment's cycle begins",
     "UPDATE office SET renew_due_at = {due_later}": "Every office is renewed",
