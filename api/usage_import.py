@@ -34,10 +34,6 @@ class ImportSummary:
     outcomes: Counter[Outcome] = field(default_factory=Counter)
     cost_micros: Micros = 0
 
-    @property
-    def adds_up(self) -> bool:
-        return self.row_count == self.unreadable_count + self.outcomes.total()
-
 
 async def import_usage(
     door: Door,

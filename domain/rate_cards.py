@@ -62,7 +62,7 @@ def place_card(
         return Placement(effective_from, in_force.effective_until, None, checksum, replaces_id=in_force.id)
     if effective_from < now or in_force.effective_from == effective_from:
         raise RateConflict(
-            f"Rates of this deck are in force from {in_force.effective_from:%Y-%m-%d %H:%M}Z on and have priced"
+            f"Rates of this deck are in force from {in_force.effective_from:%Y-%m-%d %H:%M}Z on and may have priced"
             " usage: a deck may begin now or later, or where none was in force."
         )
     return Placement(effective_from, until, in_force.id, checksum)

@@ -155,7 +155,7 @@ def test_a_secret_is_not_shown_by_accident() -> None:
         ("postgresql://u:p@h:5433/d", "postgresql+asyncpg://u:p@h:5433/d"),
         ("postgresql+asyncpg://u:p@h/d", "postgresql+asyncpg://u:p@h/d"),
         ("postgresql://u:p%40@h/d?sslmode=require", "postgresql+asyncpg://u:p%40@h/d?ssl=require"),
-        ("postgresql:///d?host=/tmp/sockets", "postgresql+asyncpg:///d?host=%2Ftmp%2Fsockets"),
+        ("postgresql:///d?host=/var/run/postgresql", "postgresql+asyncpg:///d?host=%2Fvar%2Frun%2Fpostgresql"),
     ],
 )
 def test_every_usual_spelling_of_a_database_is_understood(written: str, used: str) -> None:
