@@ -28,6 +28,11 @@ class Permission(StrEnum):
     RECORD_USAGE = "RECORD_USAGE"
     SYNC_DIRECTORY = "SYNC_DIRECTORY"
     REVERSE_USAGE = "REVERSE_USAGE"
+    HOLD_FUNDS = "HOLD_FUNDS"
+    REFUND_PURCHASES = "REFUND_PURCHASES"
+    ADJUST_WALLETS = "ADJUST_WALLETS"
+    SETTLE_INVOICES = "SETTLE_INVOICES"
+    VIEW_ACTIVITY = "VIEW_ACTIVITY"
 
 
 class PartnerScope(StrEnum):
@@ -43,13 +48,26 @@ class PartnerScope(StrEnum):
 
 
 _ADMIN = frozenset({Permission.VIEW_USAGE, Permission.VIEW_WALLETS, Permission.VIEW_RATES})
-_BILLING = frozenset({Permission.PURCHASE_CREDITS, Permission.CONFIGURE_AUTO_RECHARGE})
-_OPERATOR = frozenset({Permission.RECORD_USAGE, Permission.SYNC_DIRECTORY, Permission.REVERSE_USAGE})
+_BILLING = frozenset({Permission.PURCHASE_CREDITS, Permission.CONFIGURE_AUTO_RECHARGE, Permission.REFUND_PURCHASES})
+_COMPANY = frozenset({Permission.VIEW_ACTIVITY})
+_OPERATOR = frozenset(
+    {
+        Permission.RECORD_USAGE,
+        Permission.SYNC_DIRECTORY,
+        Permission.REVERSE_USAGE,
+        Permission.HOLD_FUNDS,
+        Permission.REFUND_PURCHASES,
+        Permission.ADJUST_WALLETS,
+        Permission.SETTLE_INVOICES,
+        Permission.VIEW_ACTIVITY,
+    }
+)
 _PARTNER = {
     PartnerScope.USAGE_WRITE: Permission.RECORD_USAGE,
     PartnerScope.USAGE_READ: Permission.VIEW_USAGE,
     PartnerScope.USAGE_REVERSE: Permission.REVERSE_USAGE,
     PartnerScope.WALLETS_READ: Permission.VIEW_WALLETS,
+    PartnerScope.HOLDS_WRITE: Permission.HOLD_FUNDS,
     PartnerScope.DIRECTORY_WRITE: Permission.SYNC_DIRECTORY,
     PartnerScope.RATES_READ: Permission.VIEW_RATES,
 }
@@ -69,12 +87,14 @@ class Viewer:
     has_billing: bool
     scopes: frozenset[PartnerScope]
     expires_at: datetime
+    address: str | None = None
+    """Where the call comes from, for the audit trail; None on the command line."""
 
     @property
     def permissions(self) -> frozenset[Permission]:
         match self.role:
             case Role.COMPANY_ADMIN:
-                return _ADMIN | _BILLING
+                return _ADMIN | _BILLING | _COMPANY
             case Role.OFFICE_ADMIN:
                 return _ADMIN | _BILLING if self.has_billing else _ADMIN
             case Role.OPERATOR:

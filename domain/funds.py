@@ -3,10 +3,11 @@
 These are working copies: the rules of one transaction move them, and what moved is saved in one call.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from domain.auto_recharge import AutoRecharge
 from domain.catalogue import COMMITMENT_OF, Cadence, Service, UsageType, WalletKind
 from domain.money import Micros
 from domain.numbers import OfficeLine
@@ -26,6 +27,9 @@ class OfficeTerms:
     late_window: timedelta
     decks: tuple[str, ...]
     """Names of the decks that count, in order; empty: all of the company's."""
+    is_suspended: bool = False
+    hold_grant_seconds: int = 600
+    """The most that one authorization of a call grants at once (R27)."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -48,6 +52,8 @@ class CommitmentTerms:
     kind: WalletKind
     committed_micros: Micros
     cadence: Cadence
+    reserved_micros: Micros = 0
+    """Held for usage in progress, whatever cycle it was held in (R27)."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -95,6 +101,8 @@ class AllowanceCycle:
     usage_types: frozenset[UsageType]
     committed_quantity: int
     spent_quantity: int = 0
+    reserved_quantity: int = 0
+    """Held for usage in progress (R27)."""
 
     @property
     def left_quantity(self) -> int:
@@ -114,6 +122,8 @@ class Funds:
     universal_micros: Micros
     next_sequence: int
     renew_due_at: datetime
+    universal_reserved_micros: Micros = 0
+    recharge: AutoRecharge = field(default_factory=AutoRecharge)
 
     @property
     def current(self) -> Cycle:

@@ -1,7 +1,8 @@
 """The office's books while one transaction writes in them: postings, and the funds they move (R4).
 
 A posting takes an amount from a source account to a destination. Accounts: `wallet:UNIVERSAL`, `wallet:CALLING:2026-03`
-(one per commitment and cycle), `usage:CALLING`, `contract`, `expired`, `adjustment`, `card`, `receivable`, `tax`.
+(one per commitment and cycle), `usage:CALLING`, `contract`, `expired`, `adjustment`, `card`, `receivable`, `tax`, and
+`bank`, from which invoices are paid.
 """
 
 from collections.abc import Callable
@@ -13,11 +14,16 @@ from uuid import UUID
 from domain.catalogue import Service, WalletKind
 from domain.funds import AllowanceCycle, CommitmentCycle, Cycle, Funds
 from domain.money import Micros
+from domain.top_ups import TopUp
 
 UNIVERSAL = f"wallet:{WalletKind.UNIVERSAL}"
 CONTRACT = "contract"
 EXPIRED = "expired"
 ADJUSTMENT = "adjustment"
+CARD = "card"
+RECEIVABLE = "receivable"
+BANK = "bank"
+TAX = "tax"
 
 
 def usage_account(service: Service) -> str:
@@ -30,6 +36,7 @@ class Details(NamedTuple):
     occurred_at: datetime | None = None
     """When what it stands for happened; now, unless said."""
     charge_id: UUID | None = None
+    top_up_id: UUID | None = None
     note: str | None = None
     author: str | None = None
 
@@ -50,6 +57,7 @@ class Posting(NamedTuple):
     balance_after_micros: Micros | None
     """What the wallet's account holds now; of a commitment, the account of that cycle."""
     charge_id: UUID | None
+    top_up_id: UUID | None
     note: str | None
     author: str | None
 
@@ -65,6 +73,8 @@ class Books:
     new_cycles: list[Cycle] = field(default_factory=list)
     new_commitment_cycles: list[CommitmentCycle] = field(default_factory=list)
     new_allowance_cycles: list[AllowanceCycle] = field(default_factory=list)
+    new_top_ups: list[TopUp] = field(default_factory=list)
+    """Recharges begun or skipped by this transaction: the intent is saved with what caused it (R33)."""
 
     def draw_sequence(self) -> int:
         number = self.funds.next_sequence
@@ -90,6 +100,10 @@ class Books:
     ) -> None:
         account.balance_micros -= amount
         self._post(amount, account.account, destination, account.wallet_id, account.balance_micros, details)
+
+    def move(self, amount: Micros, source: str, destination: str, details: Details = _NO_DETAILS) -> None:
+        """Between two accounts that are no wallets: taxes, and invoices that are paid."""
+        self._post(amount, source, destination, None, None, details)
 
     def _move_universal(
         self, amount: Micros, source: str, destination: str, change: Micros, details: Details = _NO_DETAILS
@@ -121,6 +135,7 @@ class Books:
                 wallet_id=wallet_id,
                 balance_after_micros=balance_after,
                 charge_id=details.charge_id,
+                top_up_id=details.top_up_id,
                 note=details.note,
                 author=details.author,
             )

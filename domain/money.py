@@ -5,6 +5,7 @@ One unit of a currency is 1,000,000 micros and 1,000,000,000 nanos. No float com
 
 import re
 from enum import StrEnum
+from typing import NamedTuple
 
 from domain.errors import InvalidInput
 
@@ -73,3 +74,10 @@ def minor_units(micros: Micros, currency: Currency) -> int:
     if micros % size:
         raise InvalidInput(f"{decimal_text(micros)} {currency} cannot be charged to a card exactly.")
     return micros // size
+
+
+class Amount(NamedTuple):
+    """Money as a caller names it: its currency still has to be compared with the company's."""
+
+    micros: Micros
+    currency: str

@@ -9,9 +9,10 @@ from datetime import datetime
 from typing import NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
-from domain.access import Scope
-from domain.charging import Charged, Directory, Known
+from domain.activity import Activity
+from domain.fund_work import FundWork
 from domain.funds import AllowanceTerms, CommitmentTerms
+from domain.hold_work import HoldWork
 from domain.ledger import Books
 from domain.provisioning import (
     CompanyPlan,
@@ -21,19 +22,10 @@ from domain.provisioning import (
     OfficePlan,
 )
 from domain.rate_cards import Card, Placement
-from domain.rates import NewRate, RateBook
-from domain.reversal import PastCharge, Reversal
+from domain.rates import NewRate
 from domain.usage import OfficeReference, RejectionCode, UsageEvent
 
 T = TypeVar("T")
-
-
-class UsedKey(NamedTuple):
-    """An idempotency key that was used before (R32)."""
-
-    operation: str
-    facts: Mapping[str, str]
-    result_id: UUID
 
 
 class DirectoryCounts(NamedTuple):
@@ -49,42 +41,8 @@ class DirectorySync(NamedTuple):
     contacts: DirectoryCounts
 
 
-class Work(Protocol):
-    """One transaction on the books of one company."""
-
-    async def lock_books(self, office_id: UUID, *, with_history: bool = False) -> Books:
-        """The office's funds, locked until the end: whoever else writes to this office waits. Raises NotFound.
-
-        The row is locked alone first and read afterwards, or a reader under READ COMMITTED would see it stale.
-        `with_history` also loads the cycles that have closed, for an operator's backfill and for reversals.
-        """
-
-    async def known(self, keys: Sequence[tuple[str, str]]) -> Known:
-        """What came under these keys (source, event id) before."""
-
-    async def directory(self, events: Sequence[UsageEvent]) -> Directory:
-        """Ids of everybody the events name, old or new; nobody is created yet."""
-
-    async def save_names(self, events: Sequence[UsageEvent], office_id: UUID, scope: Scope) -> None:
-        """Of those whom `directory` was asked for: creates the unseen in the office, keeps names up to date (R17).
-
-        A reporter does not rename the people of offices that are not his. Before the charges, which refer to them.
-        """
-
-    async def rate_book(self) -> RateBook:
-        """Every rate of the company, as of this transaction."""
-
-    async def save_charges(self, books: Books, charged: Charged, known: Known) -> None:
-        """All of a batch at once: charges, postings, balances, rollups, rejections kept and consumed."""
-
-    async def save_books(self, books: Books) -> None:
-        """Cycles, balances and postings alone: a renewal."""
-
-    async def find_charge(self, charge_id: UUID) -> PastCharge | None: ...
-
-    async def used_key(self, key: str) -> UsedKey | None: ...
-
-    async def save_reversal(self, books: Books, reversal: Reversal, key: str, used: UsedKey) -> None: ...
+class Work(HoldWork, FundWork, Protocol):
+    """One transaction on the books of one company: a story names the part of it that it needs."""
 
 
 class PlanWork(Protocol):
@@ -110,6 +68,8 @@ class PlanWork(Protocol):
     async def lock_books(self, office_id: UUID, *, with_history: bool = False) -> Books: ...
 
     async def save_books(self, books: Books) -> None: ...
+
+    async def save_activity(self, activity: Activity) -> None: ...
 
     async def sync_directory(
         self,

@@ -29,6 +29,12 @@ DEFAULT_LATE_USAGE_HOURS = 72
 DEFAULT_RISE_PERCENT = 25
 DEFAULT_ALERT_MINIMUM_MICROS = 10 * MICROS_PER_UNIT
 DEFAULT_TAX_NAME = "Tax"
+DEFAULT_PURCHASE_MINIMUM_MICROS = 5 * MICROS_PER_UNIT
+DEFAULT_PURCHASE_MAXIMUM_MICROS = 2_000 * MICROS_PER_UNIT
+DEFAULT_PURCHASE_DAILY_MICROS = 5_000 * MICROS_PER_UNIT
+DEFAULT_PURCHASE_PRESETS = tuple(amount * MICROS_PER_UNIT for amount in (20, 50, 100, 200, 500))
+DEFAULT_INVOICE_LIMIT_MICROS = 250 * MICROS_PER_UNIT
+DEFAULT_HOLD_GRANT_SECONDS = 600
 
 COMMITMENT_KINDS = (WalletKind.CALLING, WalletKind.AI_AGENT)
 """The families a company can commit to; universal credits are bought, not committed (R24)."""
@@ -99,6 +105,9 @@ class OfficePlan:
     opening_credits_micros: Micros = 0
     """Universal credits the office brings along: posted once, from `contract`, when the office is created."""
     is_suspended: bool = False
+    """Nothing that has not happened yet is granted; usage that happened is charged all the same (R26, R27)."""
+    invoice_limit_micros: Micros | None = None
+    """What it may owe on invoices; None: the company's limit (R31)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,6 +154,16 @@ class CompanyPlan:
     """Both must be reached before a rise is an alert (R38)."""
     decks: tuple[str, ...] = ()
     """Rate decks that count in offices that name none; empty: all (R18)."""
+    purchase_minimum_micros: Micros = DEFAULT_PURCHASE_MINIMUM_MICROS
+    purchase_maximum_micros: Micros = DEFAULT_PURCHASE_MAXIMUM_MICROS
+    purchase_daily_micros: Micros = DEFAULT_PURCHASE_DAILY_MICROS
+    """Bounds of one purchase, and of an office's purchases in one local day; net of tax."""
+    purchase_presets: tuple[Micros, ...] = DEFAULT_PURCHASE_PRESETS
+    """Amounts to choose from."""
+    invoice_limit_micros: Micros = DEFAULT_INVOICE_LIMIT_MICROS
+    """What an invoiced office may owe, tax included (R31)."""
+    hold_grant_seconds: int = DEFAULT_HOLD_GRANT_SECONDS
+    """The most that one authorization of a call grants at once (R27)."""
     offices: tuple[OfficePlan, ...] = ()
     members: tuple[DirectoryMember, ...] = ()
     groups: tuple[DirectoryGroup, ...] = ()

@@ -20,6 +20,8 @@ from domain.usage import OfficeReference, RejectionCode, UsageEvent
 from persistence.charging_work import ChargingWork
 from persistence.database import Database
 from persistence.event_store import event_from_json
+from persistence.funding_work import FundingWork
+from persistence.holding_work import HoldingWork
 from persistence.plan_work import ProvisioningWork
 from persistence.rate_index import RateBooks
 from persistence.tables.charging import REJECTED_USAGE
@@ -35,6 +37,10 @@ RETRIED_MESSAGES = ("database is locked", "UNIQUE constraint failed")
 """The same, as SQLite says it."""
 
 
+class UnitOfWork(ChargingWork, FundingWork, HoldingWork):
+    """See `domain.ports.Work`."""
+
+
 class Begin:
     """The way into the database for stories. See `domain.ports.Door`."""
 
@@ -45,7 +51,7 @@ class Begin:
     @asynccontextmanager
     async def begin(self, company_id: UUID, now: datetime) -> AsyncIterator[Work]:
         async with self._database.writing() as connection:
-            yield ChargingWork(connection, company_id, now, self._rate_books)
+            yield UnitOfWork(connection, company_id, now, self._rate_books)
 
     @asynccontextmanager
     async def provision(self, company: UUID | str, now: datetime) -> AsyncIterator[PlanWork]:

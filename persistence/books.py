@@ -5,14 +5,17 @@ READ COMMITTED. What the rules moved is found by comparing with what was loaded.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import and_, bindparam, insert, select, update
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from domain.auto_recharge import AutoRecharge
 from domain.catalogue import Cadence, Service, UsageType, WalletKind
 from domain.errors import NotFound
 from domain.funds import (
@@ -27,10 +30,13 @@ from domain.funds import (
 from domain.ledger import Books, Posting
 from domain.numbers import office_line
 from domain.periods import CycleTerms, YearMonth
+from domain.top_ups import TopUpReason
 from persistence.bulk import insert_rows
 from persistence.ids import new_id
 from persistence.tables.company import COMPANY, OFFICE, OFFICE_NUMBER
 from persistence.tables.funds import ALLOWANCE, ALLOWANCE_CYCLE, BILLING_CYCLE, POSTING, WALLET, WALLET_CYCLE
+from persistence.tables.payments import AUTO_RECHARGE
+from persistence.top_ups import insert_top_ups
 
 POSTING_COLUMNS = ("company_id", "office_id", *Posting._fields)
 
@@ -44,6 +50,8 @@ class LoadedBooks:
         self._cycles = {cycle.starts_at: replace(cycle) for cycle in funds.cycles}
         self._accounts = {(item.wallet_id, item.starts_at): replace(item) for item in funds.commitment_cycles}
         self._allowances = {key: replace(item) for key, item in funds.allowance_cycles.items()}
+        self._reserved = {terms.wallet_id: terms.reserved_micros for terms in funds.commitments}
+        self._recharge = replace(funds.recharge)
 
     def changed_cycles(self) -> list[Cycle]:
         cycles = self.books.funds.cycles
@@ -52,6 +60,13 @@ class LoadedBooks:
     def changed_commitments(self) -> list[CommitmentCycle]:
         accounts = self.books.funds.commitment_cycles
         return [item for item in accounts if self._accounts.get((item.wallet_id, item.starts_at), item) != item]
+
+    def changed_reservations(self) -> list[CommitmentTerms]:
+        terms = self.books.funds.commitments
+        return [item for item in terms if self._reserved.get(item.wallet_id) != item.reserved_micros]
+
+    def is_recharge_changed(self) -> bool:
+        return self.books.funds.recharge != self._recharge
 
     def changed_allowances(self) -> list[AllowanceCycle]:
         allowances = self.books.funds.allowance_cycles
@@ -83,6 +98,8 @@ async def lock_books(
         universal_micros=universal.balance_micros,
         next_sequence=locked.next_sequence,
         renew_due_at=locked.renew_due_at,
+        universal_reserved_micros=universal.reserved_micros,
+        recharge=await _recharge(connection, company_id, office_id),
     )
     return LoadedBooks(Books(funds, now, new_id))
 
@@ -104,6 +121,29 @@ async def _terms(connection: AsyncConnection, office: Any, company: Any) -> Offi
         terms=CycleTerms(time_zone=office.time_zone, anchor_day=office.anchor_day),
         late_window=timedelta(hours=company.late_usage_hours),
         decks=tuple(office.decks or company.decks),
+        is_suspended=office.is_suspended,
+        hold_grant_seconds=company.hold_grant_seconds,
+    )
+
+
+async def _recharge(connection: AsyncConnection, company_id: UUID, office_id: UUID) -> AutoRecharge:
+    mine = and_(AUTO_RECHARGE.c.company_id == company_id, AUTO_RECHARGE.c.office_id == office_id)
+    row = (await connection.execute(select(AUTO_RECHARGE).where(mine))).one_or_none()
+    return auto_recharge_of(row) if row else AutoRecharge()
+
+
+def auto_recharge_of(row: Any) -> AutoRecharge:
+    return AutoRecharge(
+        is_enabled=row.is_enabled,
+        threshold_micros=row.threshold_micros,
+        amount_micros=row.amount_micros,
+        cycle_cap_micros=row.cycle_cap_micros,
+        decline_count=row.decline_count,
+        retry_at=row.retry_at,
+        is_switched_off=row.is_switched_off,
+        skip_reason=TopUpReason(row.skip_reason) if row.skip_reason else None,
+        judge_at=row.judge_at,
+        updated_at=row.updated_at,
     )
 
 
@@ -113,6 +153,7 @@ def commitment_terms(row: Any) -> CommitmentTerms:
         kind=WalletKind(row.kind),
         committed_micros=row.committed_micros,
         cadence=Cadence(row.cadence),
+        reserved_micros=row.reserved_micros,
     )
 
 
@@ -189,6 +230,7 @@ async def _allowance_cycles(
             usage_types=frozenset(UsageType(name) for name in row.usage_types),
             committed_quantity=row.committed_quantity,
             spent_quantity=row.spent_quantity,
+            reserved_quantity=row.reserved_quantity,
         )
         for row in (await connection.execute(statement)).all()
     ]
@@ -196,7 +238,10 @@ async def _allowance_cycles(
 
 
 async def save_funds(connection: AsyncConnection, loaded: LoadedBooks) -> None:
-    """Cycles, balances and the office's counters: what the rules moved. Charges refer to it, postings to charges."""
+    """Cycles, balances, new top-ups and the office's counters: what the rules moved.
+
+    Charges refer to it, and postings to charges and top-ups.
+    """
     funds = loaded.books.funds
     company_id, office_id = funds.office.company_id, funds.office.id
     await _save_cycles(connection, loaded, company_id, office_id)
@@ -205,13 +250,29 @@ async def save_funds(connection: AsyncConnection, loaded: LoadedBooks) -> None:
     await connection.execute(
         update(WALLET)
         .where(WALLET.c.company_id == company_id, WALLET.c.id == funds.universal_wallet_id)
-        .values(balance_micros=funds.universal_micros)
+        .values(balance_micros=funds.universal_micros, reserved_micros=funds.universal_reserved_micros)
     )
+    for terms in loaded.changed_reservations():
+        mine = and_(WALLET.c.company_id == company_id, WALLET.c.id == terms.wallet_id)
+        await connection.execute(update(WALLET).where(mine).values(reserved_micros=terms.reserved_micros))
+    if loaded.is_recharge_changed():
+        await _save_recharge(connection, company_id, office_id, funds.recharge)
+    await insert_top_ups(connection, loaded.books.new_top_ups)
     await connection.execute(
         update(OFFICE)
         .where(OFFICE.c.company_id == company_id, OFFICE.c.id == office_id)
         .values(next_sequence=funds.next_sequence, renew_due_at=funds.renew_due_at)
     )
+
+
+async def _save_recharge(
+    connection: AsyncConnection, company_id: UUID, office_id: UUID, recharge: AutoRecharge
+) -> None:
+    values = {**asdict(recharge), "skip_reason": recharge.skip_reason.value if recharge.skip_reason else None}
+    keys = {"company_id": company_id, "office_id": office_id}
+    insert_one = sqlite_insert if connection.dialect.name == "sqlite" else postgresql_insert
+    statement = insert_one(AUTO_RECHARGE).values(**keys, **values)
+    await connection.execute(statement.on_conflict_do_update(index_elements=list(keys), set_=values))
 
 
 async def save_postings(connection: AsyncConnection, books: Books) -> None:
@@ -302,6 +363,7 @@ async def _save_allowances(connection: AsyncConnection, loaded: LoadedBooks, com
             "usage_types": sorted(item.usage_types),
             "committed_quantity": item.committed_quantity,
             "spent_quantity": item.spent_quantity,
+            "reserved_quantity": item.reserved_quantity,
         }
         for item in loaded.books.new_allowance_cycles
     ]
@@ -313,11 +375,12 @@ async def _save_allowances(connection: AsyncConnection, loaded: LoadedBooks, com
             "usage_types": sorted(item.usage_types),
             "committed_quantity": item.committed_quantity,
             "spent_quantity": item.spent_quantity,
+            "reserved_quantity": item.reserved_quantity,
         }
         for item in loaded.changed_allowances()
     ]
     if changed:
         mine = and_(ALLOWANCE_CYCLE.c.company_id == company_id, ALLOWANCE_CYCLE.c.id == bindparam("row_id"))
-        names = ("usage_types", "committed_quantity", "spent_quantity")
+        names = ("usage_types", "committed_quantity", "spent_quantity", "reserved_quantity")
         values: dict[str, Any] = {name: bindparam(name) for name in names}
         await connection.execute(update(ALLOWANCE_CYCLE).where(mine).values(values), changed)

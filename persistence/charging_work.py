@@ -1,45 +1,30 @@
-"""One transaction that charges, renews or reverses: `domain.ports.Work` over one connection."""
+"""One transaction that charges, renews or reverses."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, insert, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import and_, select
 
 from domain.access import Scope
 from domain.catalogue import Direction, Service, UsageType
 from domain.charging import Charged, Directory, Known
 from domain.ledger import Books
 from domain.periods import YearMonth
-from domain.ports import UsedKey
 from domain.rates import RateBook
 from domain.reversal import PastCharge, Reversal
 from domain.usage import UsageEvent
 from domain.waterfall import Payment
 from persistence import directory_store, save_charges
-from persistence.books import LoadedBooks, lock_books, save_funds, save_postings
-from persistence.rate_index import RateBooks
+from persistence.books import save_postings
 from persistence.tables.charging import CHARGE
-from persistence.tables.funds import IDEMPOTENCY_KEY
+from persistence.unit import Unit
 
 
-class ChargingWork:
-    """See `domain.ports.Work`. Rows are saved in the order in which they refer to each other."""
+class ChargingWork(Unit):
+    """See `domain.works.ChargeWork`."""
 
-    def __init__(self, connection: AsyncConnection, company_id: UUID, now: datetime, rate_books: RateBooks) -> None:
-        self._connection = connection
-        self._company_id = company_id
-        self._now = now
-        self._rate_books = rate_books
-        self._loaded: dict[UUID, LoadedBooks] = {}
-        self._named = directory_store.NOBODY
-
-    async def lock_books(self, office_id: UUID, *, with_history: bool = False) -> Books:
-        loaded = await lock_books(self._connection, self._company_id, office_id, self._now, with_history=with_history)
-        self._loaded[office_id] = loaded
-        return loaded.books
+    _named = directory_store.NOBODY
 
     async def known(self, keys: Sequence[tuple[str, str]]) -> Known:
         return await save_charges.find_known(self._connection, self._company_id, keys)
@@ -55,12 +40,8 @@ class ChargingWork:
         return await self._rate_books.get(self._connection, self._company_id)
 
     async def save_charges(self, books: Books, charged: Charged, known: Known) -> None:
-        await save_funds(self._connection, self._loaded[books.funds.office.id])
+        await self._save_funds(books)
         await save_charges.save_charges(self._connection, books, charged, known)
-        await save_postings(self._connection, books)
-
-    async def save_books(self, books: Books) -> None:
-        await save_funds(self._connection, self._loaded[books.funds.office.id])
         await save_postings(self._connection, books)
 
     async def find_charge(self, charge_id: UUID) -> PastCharge | None:
@@ -68,26 +49,10 @@ class ChargingWork:
         row = (await self._connection.execute(select(CHARGE).where(mine))).one_or_none()
         return None if row is None else _past_charge(row)
 
-    async def used_key(self, key: str) -> UsedKey | None:
-        table = IDEMPOTENCY_KEY
-        mine = and_(table.c.company_id == self._company_id, table.c.key == key)
-        row = (await self._connection.execute(select(table).where(mine))).one_or_none()
-        return None if row is None else UsedKey(row.operation, row.facts, row.result_id)
-
-    async def save_reversal(self, books: Books, reversal: Reversal, key: str, used: UsedKey) -> None:
-        await save_funds(self._connection, self._loaded[books.funds.office.id])
+    async def save_reversal(self, books: Books, reversal: Reversal) -> None:
+        await self._save_funds(books)
         await save_charges.save_reversal(self._connection, self._company_id, reversal, books.now)
         await save_postings(self._connection, books)
-        await self._connection.execute(
-            insert(IDEMPOTENCY_KEY).values(
-                company_id=self._company_id,
-                key=key,
-                operation=used.operation,
-                facts=dict(used.facts),
-                result_id=used.result_id,
-                created_at=books.now,
-            )
-        )
 
 
 def _past_charge(row: Any) -> PastCharge:

@@ -3,7 +3,7 @@
 from sqlalchemy import MetaData
 from sqlmodel import SQLModel
 
-from persistence.tables import charging, company, funds, rates
+from persistence.tables import activity, charging, company, funds, holds, payments, rates, sandbox
 
-TABLE_MODULES = (charging, company, funds, rates)
+TABLE_MODULES = (activity, charging, company, funds, holds, payments, rates, sandbox)
 METADATA: MetaData = SQLModel.metadata

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from domain.activity import Activity
 from domain.errors import NotFound
 from domain.funds import AllowanceTerms, CommitmentTerms
 from domain.ledger import Books
@@ -15,6 +16,7 @@ from domain.provisioning import CompanyPlan, DirectoryContact, DirectoryGroup, D
 from domain.rate_cards import Card, Placement
 from domain.rates import NewRate
 from persistence import provisioning, rate_index
+from persistence.activity import insert_activity
 from persistence.books import LoadedBooks, lock_books, save_funds, save_postings
 from persistence.directory_store import synchronise
 
@@ -70,6 +72,9 @@ class ProvisioningWork:
     async def save_books(self, books: Books) -> None:
         await save_funds(self._connection, self._loaded[books.funds.office.id])
         await save_postings(self._connection, books)
+
+    async def save_activity(self, activity: Activity) -> None:
+        await insert_activity(self._connection, self.company_id, self._now, activity)
 
     async def sync_directory(
         self,

@@ -57,6 +57,12 @@ async def stored_plan(connection: AsyncConnection, company: Any) -> CompanyPlan:
         spending_alert_rise_percent=company.spending_alert_rise_percent,
         spending_alert_minimum_micros=company.spending_alert_minimum_micros,
         decks=tuple(company.decks),
+        purchase_minimum_micros=company.purchase_minimum_micros,
+        purchase_maximum_micros=company.purchase_maximum_micros,
+        purchase_daily_micros=company.purchase_daily_micros,
+        purchase_presets=tuple(company.purchase_presets),
+        invoice_limit_micros=company.invoice_limit_micros,
+        hold_grant_seconds=company.hold_grant_seconds,
         offices=tuple(
             _office_plan(
                 row,
@@ -99,6 +105,7 @@ def _office_plan(row: Any, numbers: tuple[str, ...], allowances: Sequence[Any], 
             for wallet in wallets
         ),
         is_suspended=row.is_suspended,
+        invoice_limit_micros=row.invoice_limit_micros,
     )
 
 
@@ -140,6 +147,12 @@ async def save_company(connection: AsyncConnection, stored: Any | None, plan: Co
         "spending_alert_rise_percent": plan.spending_alert_rise_percent,
         "spending_alert_minimum_micros": plan.spending_alert_minimum_micros,
         "decks": list(plan.decks),
+        "purchase_minimum_micros": plan.purchase_minimum_micros,
+        "purchase_maximum_micros": plan.purchase_maximum_micros,
+        "purchase_daily_micros": plan.purchase_daily_micros,
+        "purchase_presets": list(plan.purchase_presets),
+        "invoice_limit_micros": plan.invoice_limit_micros,
+        "hold_grant_seconds": plan.hold_grant_seconds,
     }
     if stored is not None:
         mine = COMPANY.c.company_id == stored.company_id
@@ -198,6 +211,7 @@ def _office_values(plan: OfficePlan) -> dict[str, Any]:
         "tax_rate_micros": plan.tax_rate_micros,
         "decks": list(plan.decks),
         "is_suspended": plan.is_suspended,
+        "invoice_limit_micros": plan.invoice_limit_micros,
     }
 
 

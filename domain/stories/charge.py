@@ -10,10 +10,11 @@ from domain.access import Permission, Role, Scope, Viewer
 from domain.batch import check_batch, has_control_characters
 from domain.charging import Decision, Outcome, Rejection, charge_batch
 from domain.errors import IdempotencyConflict, InvalidInput, NotFound, NotPermitted
-from domain.ports import Door, UsedKey
+from domain.ports import Door
 from domain.renewal import renew
 from domain.reversal import reverse
 from domain.usage import MAX_BATCH_EVENTS, MAX_KEY_CHARACTERS, RejectionCode, UsageEvent
+from domain.works import UsedKey
 
 REVERSE = "reverseUsage"
 MAX_REASON_CHARACTERS = 500
@@ -157,7 +158,8 @@ async def _reverse(
         original = await work.find_charge(charge_id) or found
         renew(books)
         reversal = reverse(books, original, reason=reason, author=viewer.name)
-        await work.save_reversal(books, reversal, key, UsedKey(REVERSE, facts, reversal.id))
+        await work.save_reversal(books, reversal)
+        await work.save_key(key, UsedKey(REVERSE, facts, reversal.id))
     return ReversalDone(reversal.id, charge_id, is_replayed=False)
 
 

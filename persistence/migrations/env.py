@@ -26,6 +26,8 @@ context.configure(
     render_item=render_item,
     # SQLite alters a table by building it anew.
     render_as_batch=True,
+    # All of them or none: Alembic would commit after each on SQLite, and a second process would come in between.
+    transactional_ddl=True,
     transaction_per_migration=False,
 )
 with context.begin_transaction():

@@ -20,6 +20,16 @@ class Company(SQLModel, table=True):
     spending_alert_rise_percent: int
     spending_alert_minimum_micros: int = Field(sa_type=BigInteger)
     decks: list[str] = Field(sa_type=Json)
+    purchase_minimum_micros: int = Field(sa_type=BigInteger)
+    purchase_maximum_micros: int = Field(sa_type=BigInteger)
+    purchase_daily_micros: int = Field(sa_type=BigInteger)
+    """What an office may buy in one local day."""
+    purchase_presets: list[int] = Field(sa_type=Json)
+    """Amounts to choose from, in micros."""
+    invoice_limit_micros: int = Field(sa_type=BigInteger)
+    """What an invoiced office may owe (R31), unless the office says otherwise."""
+    hold_grant_seconds: int
+    """The most that one authorization of a call grants at once (R27)."""
     rates_version: int
     """Raised by every deck that is loaded: what tells a held rate book that it is old."""
     created_at: datetime = Field(sa_type=UtcDateTime)
@@ -39,6 +49,9 @@ class Office(SQLModel, table=True):
     """Millionths: 8.875 % is 88,750."""
     decks: list[str] = Field(sa_type=Json)
     is_suspended: bool
+    """Nothing that has not happened yet is granted (R27); usage that happened is charged all the same (R26)."""
+    invoice_limit_micros: int | None = Field(sa_type=BigInteger)
+    """None: the company's."""
     next_sequence: int = Field(sa_type=BigInteger)
     """The number of the office's next charge or posting; drawn under the lock on this row."""
     renew_due_at: datetime = Field(sa_type=UtcDateTime)

@@ -114,9 +114,12 @@ class AllowanceCycle(SQLModel, table=True):
     usage_types: list[str] = Field(sa_type=Json)
     committed_quantity: int = Field(sa_type=BigInteger)
     spent_quantity: int = Field(sa_type=BigInteger)
+    reserved_quantity: int = Field(sa_type=BigInteger)
+    """Held for usage in progress (R27)."""
     __table_args__ = (
         UniqueConstraint("company_id", "office_id", "month", "service", name="uq_allowance_cycle_service"),
         of_company(["office_id"], "office", ["id"]),
+        CheckConstraint("reserved_quantity >= 0", name="ck_allowance_cycle_reserved"),
         CheckConstraint("spent_quantity BETWEEN 0 AND committed_quantity", name="ck_allowance_cycle_spent"),
     )
 
@@ -138,6 +141,7 @@ class Posting(SQLModel, table=True):
     balance_after_micros: int | None = Field(sa_type=BigInteger)
     """What that wallet's account (of a commitment: of that cycle) held afterwards."""
     charge_id: UUID | None = Field(sa_type=Id)
+    top_up_id: UUID | None = Field(sa_type=Id)
     note: str | None
     author: str | None
     __table_args__ = (
@@ -145,6 +149,7 @@ class Posting(SQLModel, table=True):
         of_company(["office_id"], "office", ["id"]),
         of_company(["wallet_id"], "wallet", ["id"]),
         of_company(["charge_id"], "charge", ["id"]),
+        of_company(["top_up_id"], "top_up", ["id"]),
         CheckConstraint("amount_micros > 0 AND source <> destination", name="ck_posting_amount"),
         Index("ix_posting_wallet", "company_id", "wallet_id", "sequence"),
         Index(
@@ -153,6 +158,13 @@ class Posting(SQLModel, table=True):
             "charge_id",
             sqlite_where=text("charge_id IS NOT NULL"),
             postgresql_where=text("charge_id IS NOT NULL"),
+        ),
+        Index(
+            "ix_posting_top_up",
+            "company_id",
+            "top_up_id",
+            sqlite_where=text("top_up_id IS NOT NULL"),
+            postgresql_where=text("top_up_id IS NOT NULL"),
         ),
     )
 

@@ -39,6 +39,7 @@ OFFICE_CHANGES: dict[str, object] = {
     "tax_rate_micros": 200_000,
     "decks": ("standard",),
     "is_suspended": True,
+    "invoice_limit_micros": 500_000_000,
 }
 COMPANY_CHANGES: dict[str, object] = {
     "name": "Acme Ltd",
@@ -48,6 +49,12 @@ COMPANY_CHANGES: dict[str, object] = {
     "spending_alert_rise_percent": 50,
     "spending_alert_minimum_micros": 1,
     "decks": ("standard",),
+    "purchase_minimum_micros": 1,
+    "purchase_maximum_micros": 2,
+    "purchase_daily_micros": 3,
+    "purchase_presets": (4,),
+    "invoice_limit_micros": 5,
+    "hold_grant_seconds": 60,
 }
 ENTRY_CHANGES = [
     ("members", MEMBER, "name", "Reception"),

@@ -1,0 +1,59 @@
+"""What every transaction on a company's books shares: see `domain.works.BookWork`."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import and_, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from domain.activity import Activity
+from domain.ledger import Books
+from domain.works import UsedKey
+from persistence.activity import insert_activity
+from persistence.books import LoadedBooks, lock_books, save_funds, save_postings
+from persistence.rate_index import RateBooks
+from persistence.tables.funds import IDEMPOTENCY_KEY
+
+
+class Unit:
+    """One transaction over one connection. Rows are saved in the order in which they refer to each other."""
+
+    def __init__(self, connection: AsyncConnection, company_id: UUID, now: datetime, rate_books: RateBooks) -> None:
+        self._connection = connection
+        self._company_id = company_id
+        self._now = now
+        self._rate_books = rate_books
+        self._loaded: dict[UUID, LoadedBooks] = {}
+
+    async def lock_books(self, office_id: UUID, *, with_history: bool = False) -> Books:
+        loaded = await lock_books(self._connection, self._company_id, office_id, self._now, with_history=with_history)
+        self._loaded[office_id] = loaded
+        return loaded.books
+
+    async def save_books(self, books: Books) -> None:
+        await self._save_funds(books)
+        await save_postings(self._connection, books)
+
+    async def _save_funds(self, books: Books) -> None:
+        await save_funds(self._connection, self._loaded[books.funds.office.id])
+
+    async def used_key(self, key: str) -> UsedKey | None:
+        table = IDEMPOTENCY_KEY
+        mine = and_(table.c.company_id == self._company_id, table.c.key == key)
+        row = (await self._connection.execute(select(table).where(mine))).one_or_none()
+        return None if row is None else UsedKey(row.operation, row.facts, row.result_id)
+
+    async def save_key(self, key: str, used: UsedKey) -> None:
+        await self._connection.execute(
+            insert(IDEMPOTENCY_KEY).values(
+                company_id=self._company_id,
+                key=key,
+                operation=used.operation,
+                facts=dict(used.facts),
+                result_id=used.result_id,
+                created_at=self._now,
+            )
+        )
+
+    async def save_activity(self, activity: Activity) -> None:
+        await insert_activity(self._connection, self._company_id, self._now, activity)
