@@ -141,6 +141,11 @@ describe(
         "RECORD_USAGE": "Report usage, and read what was rejected.",
         "SYNC_DIRECTORY": "Bring members, groups and contacts up to date.",
         "REVERSE_USAGE": "Take back a charge.",
+        "HOLD_FUNDS": "Authorize usage before it happens, and capture or release what is held.",
+        "REFUND_PURCHASES": "Give unspent credits back for money.",
+        "ADJUST_WALLETS": "Put a wallet right, with a reason.",
+        "SETTLE_INVOICES": "Record that invoices were paid.",
+        "VIEW_ACTIVITY": "Read the audit trail.",
     },
 )
 describe(
