@@ -16,7 +16,7 @@ from domain.reversal import PastCharge, Reversal
 from domain.usage import UsageEvent
 from domain.waterfall import Payment
 from persistence import directory_store, save_charges
-from persistence.books import save_postings
+from persistence.save_books import save_postings
 from persistence.tables.charging import CHARGE
 from persistence.unit import Unit
 

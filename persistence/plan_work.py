@@ -17,8 +17,9 @@ from domain.rate_cards import Card, Placement
 from domain.rates import NewRate
 from persistence import provisioning, rate_index
 from persistence.activity import insert_activity
-from persistence.books import LoadedBooks, lock_books, save_funds, save_postings
+from persistence.books import LoadedBooks, lock_books
 from persistence.directory_store import synchronise
+from persistence.save_books import save_funds, save_postings
 
 
 class ProvisioningWork:

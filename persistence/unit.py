@@ -10,8 +10,9 @@ from domain.activity import Activity
 from domain.ledger import Books
 from domain.works import UsedKey
 from persistence.activity import insert_activity
-from persistence.books import LoadedBooks, lock_books, save_funds, save_postings
+from persistence.books import LoadedBooks, lock_books
 from persistence.rate_index import RateBooks
+from persistence.save_books import save_funds, save_postings
 from persistence.tables.funds import IDEMPOTENCY_KEY
 
 
