@@ -4,7 +4,7 @@ Everything it needs is handed in, so that a test can run it on a schema of its o
 the one place where the rooms are put together.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 
@@ -38,6 +38,7 @@ def build_app(
     ready: Ready,
     lifespan: Lifespan | None = None,
     clock: Callable[[], datetime] = utc_now,
+    more_routes: Sequence[BaseRoute] = (),
 ) -> Starlette:
     """`resolve` finds the viewer a token names; `context_for` makes what resolvers read, anew for each request."""
     page = GraphiQLPage(settings) if settings.serves_graphiql else None
@@ -53,6 +54,7 @@ def build_app(
         Route("/graphql", endpoint),
         Route("/healthz", _is_alive, methods=["GET"]),
         Route("/readyz", _readiness(ready), methods=["GET"]),
+        *more_routes,
     ]
     if page is not None:
         routes.append(Mount(STATIC_PATH, static_files()))

@@ -11,7 +11,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from api.company_models import CompanyFile, Section
+from api.company_models import SECONDS_PER_MINUTE, CompanyFile, Section
 from api.company_scalars import code_name, nearest
 from api.company_yaml import KeyPath, Plain, Problem, Tree, path_text, read_tree
 from domain.errors import InvalidInput
@@ -72,6 +72,12 @@ def _plan(file: CompanyFile) -> CompanyPlan:
         spending_alert_rise_percent=company.spending_alerts.rise_percent,
         spending_alert_minimum_micros=company.spending_alerts.minimum,
         decks=company.decks,
+        purchase_minimum_micros=company.purchases.minimum,
+        purchase_maximum_micros=company.purchases.maximum,
+        purchase_daily_micros=company.purchases.per_day,
+        purchase_presets=company.purchases.offered,
+        invoice_limit_micros=company.invoice_limit,
+        hold_grant_seconds=company.holds.grant_minutes * SECONDS_PER_MINUTE,
         offices=tuple(office.plan() for office in file.offices),
         members=tuple(member.plan() for member in directory.members),
         groups=tuple(group.plan() for group in directory.groups),

@@ -37,18 +37,30 @@ from domain.catalogue import (
     Service,
     UsageUnit,
 )
-from domain.money import Micros
+from domain.errors import InvalidInput
+from domain.money import Micros, decimal_text, minor_units
 from domain.provisioning import (
     DEFAULT_ALERT_MINIMUM_MICROS,
+    DEFAULT_HOLD_GRANT_SECONDS,
+    DEFAULT_INVOICE_LIMIT_MICROS,
     DEFAULT_LATE_USAGE_HOURS,
+    DEFAULT_PURCHASE_DAILY_MICROS,
+    DEFAULT_PURCHASE_MAXIMUM_MICROS,
+    DEFAULT_PURCHASE_MINIMUM_MICROS,
+    DEFAULT_PURCHASE_PRESETS,
     DEFAULT_RISE_PERCENT,
     DEFAULT_TAX_NAME,
     MAX_ALERT_MINIMUM_MICROS,
     MAX_ALLOWANCE_QUANTITY,
     MAX_ANCHOR_DAY,
     MAX_COMMITMENT_MICROS,
+    MAX_HOLD_GRANT_MINUTES,
+    MAX_INVOICE_LIMIT_MICROS,
     MAX_LATE_USAGE_HOURS,
     MAX_OPENING_CREDITS_MICROS,
+    MAX_PURCHASE_DAILY_MICROS,
+    MAX_PURCHASE_MICROS,
+    MAX_PURCHASE_PRESETS,
     MAX_RISE_PERCENT,
     AllowancePlan,
     CommitmentPlan,
@@ -70,6 +82,7 @@ _QUANTITY_KEYS = {
 }
 
 Quantity = Annotated[int, whole(0, MAX_ALLOWANCE_QUANTITY)]
+InvoiceLimit = Annotated[Micros, money(MAX_INVOICE_LIMIT_MICROS)]
 Minutes = Annotated[int, whole(0, MAX_ALLOWANCE_QUANTITY // SECONDS_PER_MINUTE)]
 
 
@@ -97,6 +110,50 @@ class AlertSection(Section):
     minimum: Annotated[Micros, money(MAX_ALERT_MINIMUM_MICROS)] = DEFAULT_ALERT_MINIMUM_MICROS
 
 
+class PurchaseSection(Section):
+    """Bounds of what an office buys, net of tax (R29)."""
+
+    minimum: Annotated[Micros, money(MAX_PURCHASE_MICROS)] = DEFAULT_PURCHASE_MINIMUM_MICROS
+    maximum: Annotated[Micros, money(MAX_PURCHASE_MICROS)] = DEFAULT_PURCHASE_MAXIMUM_MICROS
+    per_day: Annotated[Micros, money(MAX_PURCHASE_DAILY_MICROS)] = DEFAULT_PURCHASE_DAILY_MICROS
+    presets: tuple[Annotated[Micros, money(MAX_PURCHASE_MICROS)], ...] | None = None
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.minimum == 0:
+            raise ValueError("minimum must be more than nothing.")
+        if not self.minimum <= self.maximum <= self.per_day:
+            told = [f"{name} {_plain(value)}" for name, value in self.bounds().items()]
+            raise ValueError(f"{', '.join(told)}: none may be less than the one before it.")
+        if len(self.presets or ()) > MAX_PURCHASE_PRESETS:
+            raise ValueError(f"presets: name at most {MAX_PURCHASE_PRESETS}.")
+        beyond = [preset for preset in self.presets or () if not self.minimum <= preset <= self.maximum]
+        if beyond:
+            raise ValueError(
+                f"presets: {_plain(beyond[0])} is not from {_plain(self.minimum)} to {_plain(self.maximum)}."
+            )
+        return self
+
+    def bounds(self) -> dict[str, Micros]:
+        return {"minimum": self.minimum, "maximum": self.maximum, "per_day": self.per_day}
+
+    @property
+    def offered(self) -> tuple[Micros, ...]:
+        """The presets; where none are named, those of the defaults that are within bounds."""
+        if self.presets is not None:
+            return self.presets
+        return tuple(amount for amount in DEFAULT_PURCHASE_PRESETS if self.minimum <= amount <= self.maximum)
+
+
+class HoldSection(Section):
+    grant_minutes: Annotated[int, whole(1, MAX_HOLD_GRANT_MINUTES)] = DEFAULT_HOLD_GRANT_SECONDS // SECONDS_PER_MINUTE
+
+
+def _plain(micros: Micros) -> str:
+    """As it would be written in the file."""
+    return decimal_text(micros).rstrip("0").rstrip(".")
+
+
 class CompanySection(Section):
     slug: Slug
     name: Name
@@ -105,6 +162,20 @@ class CompanySection(Section):
     late_usage_hours: Annotated[int, whole(0, MAX_LATE_USAGE_HOURS)] = DEFAULT_LATE_USAGE_HOURS
     spending_alerts: AlertSection = AlertSection()
     decks: tuple[Name, ...] = ()
+    purchases: PurchaseSection = PurchaseSection()
+    invoice_limit: InvoiceLimit = DEFAULT_INVOICE_LIMIT_MICROS
+    holds: HoldSection = HoldSection()
+
+    @model_validator(mode="after")
+    def _purchases_fit_the_currency(self) -> Self:
+        """What a card pays is whole minor units (R3)."""
+        named = [*self.purchases.bounds().items(), *(("presets", preset) for preset in self.purchases.offered)]
+        for name, micros in named:
+            try:
+                minor_units(micros, self.currency)
+            except InvalidInput as error:
+                raise ValueError(f"purchases.{name}: {error.message}") from None
+        return self
 
 
 class AllowanceSection(Section):
@@ -172,6 +243,7 @@ class OfficeSection(Section):
     commitments: tuple[CommitmentSection, ...] = ()
     opening_credits: Annotated[Micros, money(MAX_OPENING_CREDITS_MICROS)] = 0
     is_suspended: Flag = False
+    invoice_limit: InvoiceLimit | None = None
 
     def plan(self) -> OfficePlan:
         return OfficePlan(
@@ -190,6 +262,7 @@ class OfficeSection(Section):
             commitments=tuple(commitment.plan() for commitment in self.commitments),
             opening_credits_micros=self.opening_credits,
             is_suspended=self.is_suspended,
+            invoice_limit_micros=self.invoice_limit,
         )
 
 

@@ -7,8 +7,10 @@ first, and there are no cookies.
 """
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import datetime
 from inspect import isawaitable
+from ipaddress import IPv6Address, ip_address
 from typing import Any, cast
 
 import orjson
@@ -91,7 +93,8 @@ class GraphQLEndpoint:
 
     async def _viewer(self, request: Request) -> Viewer:
         try:
-            return await self._authenticator.viewer(request.headers.get("authorization"), now=self._clock())
+            viewer = await self._authenticator.viewer(request.headers.get("authorization"), now=self._clock())
+            return replace(viewer, address=_address(request))
         except AuthenticationError as error:
             raise refusal(401, str(error), Code.UNAUTHENTICATED, headers={"WWW-Authenticate": "Bearer"}) from None
         except KeySetError as error:
@@ -112,6 +115,16 @@ class GraphQLEndpoint:
             hide_suggestions=True,
         )
         return await result if isawaitable(result) else result
+
+
+def _address(request: Request) -> str | None:
+    """Where the call comes from, in its shortest form. Behind a trusted proxy the server has put in what that says."""
+    try:
+        address = ip_address(request.client.host if request.client else "")
+    except ValueError:  # a socket file, or a proxy that passes on what it was told
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return str(mapped or address)
 
 
 def _refuse_by_method(operation: OperationDefinitionNode, method: str) -> None:

@@ -28,6 +28,11 @@ class Environment(StrEnum):
     PRODUCTION = "production"
 
 
+class Payments(StrEnum):
+    SANDBOX = "sandbox"
+    STRIPE = "stripe"
+
+
 class SettingsError(Exception):
     """One line for each variable that cannot be used: its name, and what to write."""
 
@@ -62,11 +67,23 @@ class Settings(BaseSettings):
     claim_billing: str = Field(default="billing", min_length=1)
     claim_scopes: str = Field(default="scopes", min_length=1)
 
+    worker: bool = True
+    """Whether this process also collects top-ups, and does what time makes due."""
+
     graphiql: bool | None = None
     """Whether a browser gets GraphiQL at /graphql; by default in local runs only."""
     introspection: bool = True
     demo_token: SecretStr | None = None
     """Filled into GraphiQL's headers. Given by `farebox serve --demo`, and to local runs only."""
+
+    payments: Payments | None = None
+    """Where new cards are saved. By default Stripe when it has a key, else the sandbox in local runs, else nowhere."""
+    stripe_api_key: SecretStr | None = None
+    stripe_api_base: str | None = None
+    """Where Stripe's API is reached, without a slash at the end; None: at Stripe."""
+    stripe_publishable_key: str | None = None
+    """Handed to front ends with a payment or a card to be confirmed."""
+    stripe_webhook_secret: SecretStr | None = None
 
     @field_validator("database_url")
     @classmethod
@@ -89,6 +106,30 @@ class Settings(BaseSettings):
                 raise ValueError("write an address such as https://billing.example.com")
         return value and value.rstrip("/")
 
+    @field_validator("stripe_api_base")
+    @classmethod
+    def _secrets_travel_unread(cls, value: str | None) -> str | None:
+        if value is not None:
+            parts = urlsplit(value)
+            is_near = parts.scheme == "http" and parts.hostname in _LOOPBACK
+            if not parts.hostname or not (parts.scheme == "https" or is_near):
+                raise ValueError("write an https:// address (http:// on this machine works too)")
+        return value and value.rstrip("/")
+
+    @field_validator("stripe_api_key")
+    @classmethod
+    def _not_the_published_one(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not value.get_secret_value().startswith(("sk_", "rk_")):
+            raise ValueError("write a secret key (sk_…) or a restricted one (rk_…)")
+        return value
+
+    @field_validator("stripe_publishable_key")
+    @classmethod
+    def _not_the_secret_one(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith("pk_"):
+            raise ValueError("write the publishable key (pk_…): every front end is shown it")
+        return value
+
     @field_validator("jwks_url")
     @classmethod
     def _keys_arrive_unaltered(cls, value: str | None) -> str | None:
@@ -103,16 +144,27 @@ class Settings(BaseSettings):
     @classmethod
     def _split_at_commas(cls, value: Any) -> Any:
         proxies = [part.strip() for part in value.split(",")] if isinstance(value, str) else value
-        for proxy in proxies:
-            try:
-                ip_network(proxy, strict=False)
-            except ValueError:
-                raise ValueError("write addresses or networks with commas: 10.0.0.4, 10.1.0.0/16") from None
-        return tuple(proxies)
+        try:
+            networks = [ip_network(proxy, strict=False) for proxy in proxies]
+        except ValueError:
+            raise ValueError("write addresses or networks with commas: 10.0.0.4, 10.1.0.0/16") from None
+        # Whoever meant 10.1.0.0/16 and wrote 10.1.0.4/16 would else be believed nowhere: the server wants it exact.
+        return tuple(
+            str(network) if "/" in proxy else proxy for network, proxy in zip(networks, proxies, strict=True)
+        )
 
     @property
     def serves_graphiql(self) -> bool:
         return self.env is Environment.LOCAL if self.graphiql is None else self.graphiql
+
+    @property
+    def pays_with(self) -> Payments | None:
+        """Where new cards are saved. None: nowhere, because a production start takes no play money by itself."""
+        if self.payments is not None:
+            return self.payments
+        if self.stripe_api_key is not None:
+            return Payments.STRIPE
+        return Payments.SANDBOX if self.env is Environment.LOCAL else None
 
     @property
     def signing_key(self) -> str:
@@ -128,6 +180,7 @@ def load_settings(*, var: Path = VAR, **given: Any) -> Settings:
         settings = Settings(**given)
     except ValidationError as error:
         raise SettingsError("\n".join(_complaint(dict(detail)) for detail in error.errors())) from None
+    _refuse_half_of_stripe(settings)
     if settings.secret_key is not None:
         return settings
     if settings.env is Environment.PRODUCTION:
@@ -139,6 +192,21 @@ def load_settings(*, var: Path = VAR, **given: Any) -> Settings:
         return settings.model_copy(update={"secret_key": SecretStr(kept_secret_key(var / "secret_key"))})
     except KeyFileError as error:
         raise SettingsError(f"{PREFIX}SECRET_KEY: {error}.") from None
+
+
+def _refuse_half_of_stripe(settings: Settings) -> None:
+    if settings.stripe_api_key is None:
+        if settings.payments is Payments.STRIPE:
+            raise SettingsError(f"{PREFIX}STRIPE_API_KEY: FAREBOX_PAYMENTS=stripe needs Stripe's secret key, sk_….")
+        for name in ("stripe_api_base", "stripe_publishable_key", "stripe_webhook_secret"):
+            if getattr(settings, name) is not None:
+                told = f"{PREFIX}{name.upper()} is set, and Stripe needs its secret key too: sk_…. Or take that out."
+                raise SettingsError(f"{PREFIX}STRIPE_API_KEY: {told}")
+    elif settings.env is Environment.PRODUCTION and settings.stripe_webhook_secret is None:
+        raise SettingsError(
+            f"{PREFIX}STRIPE_WEBHOOK_SECRET: a production start with Stripe needs the signing secret of the webhook"
+            " endpoint (whsec_…), or nobody hears of disputes and of refunds made at Stripe."
+        )
 
 
 def _complaint(detail: dict[str, Any]) -> str:

@@ -2,18 +2,21 @@
 
 import hashlib
 import hmac
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, nullcontext
 from datetime import datetime
 
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.applications import Starlette
+from starlette.routing import BaseRoute
 
 from api.app import build_app
 from api.claims import Claims
 from api.clock import utc_now
 from api.opening import prepare
+from api.payments.processors import build_processors, close_processors, payment_routes
 from api.settings import Settings, load_settings
+from api.worker import Worker
 from domain.access import Scope, Viewer
 from domain.errors import NotFound
 from domain.stories.renew import renew_due
@@ -35,6 +38,7 @@ def serve_app(settings: Settings | None = None) -> Starlette:
         context_for=house.context_for,
         ready=house.ready,
         lifespan=house.lifespan,
+        more_routes=house.payment_routes(),
     )
 
 
@@ -45,6 +49,9 @@ class _House:
         self.settings = settings
         self._database = Database(settings.database_url)
         self._begin = Begin(self._database)
+        self._processors = build_processors(settings, self._database)
+        self._worker = Worker(self._database, self._begin, self._processors)
+        self._begin.on_intent = self._worker.wake
         self._cursor_key = hmac.digest(settings.signing_key.encode(), b"cursors", hashlib.sha256)
 
     async def resolve(self, claims: Claims) -> Viewer | None:
@@ -72,7 +79,11 @@ class _House:
             begin=self._begin,
             cursor_key=self._cursor_key,
             renew_due=self._renew,
+            processors=self._processors,
         )
+
+    def payment_routes(self) -> Sequence[BaseRoute]:
+        return payment_routes(self.settings, self._database, self._begin, self._processors)
 
     async def _renew(self, scope: Scope, now: datetime) -> None:
         if scope.company_id is not None:
@@ -89,5 +100,7 @@ class _House:
     @asynccontextmanager
     async def lifespan(self, _app: Starlette) -> AsyncIterator[None]:
         await prepare(self.settings, self._database)
-        yield
+        async with self._worker.working() if self.settings.worker else nullcontext():
+            yield
+        close_processors(self._processors)
         await self._database.close()

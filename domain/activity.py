@@ -8,6 +8,24 @@ from domain.access import Viewer
 
 FAREBOX = "Farebox"
 """The actor of what happens by itself."""
+OPERATOR = "Operator"
+"""The actor of what is done on the command line: whoever may run it is the operator."""
+
+ACTIONS = {
+    "apply": "a company's file was applied",
+    "import-rates": "a rate deck came into force",
+    "syncDirectory": "the phone system's directory brought changes",
+    "reverseUsage": "a charge was taken back",
+    "adjustWallet": "an operator put a wallet right",
+    "purchaseCredits": "credits were bought, or the purchase was begun",
+    "savePaymentMethod": "a card was saved",
+    "configureAutoRecharge": "auto-recharge was changed",
+    "switchOffAutoRecharge": "auto-recharge was switched off after declines",
+    "refundTopUp": "credits were given back for money",
+    "disputeTopUp": "the cardholder's bank took money back, or returned it",
+    "settleInvoice": "invoices were paid",
+}
+"""Every action there is, and what happened when it is listed."""
 
 
 class TargetKind(StrEnum):
@@ -62,3 +80,10 @@ def act(
         target_id=target_id,
         changes=changes,
     )
+
+
+def by_command(
+    action: str, *changes: Change, office_id: UUID | None = None, target: tuple[TargetKind, UUID] | None = None
+) -> Activity:
+    """What the operator did on the command line."""
+    return act(None, action, *changes, office_id=office_id, target=target)._replace(actor=OPERATOR)

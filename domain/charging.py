@@ -8,17 +8,20 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from domain.facts import differing_fields, fingerprint
-from domain.funds import AllowanceCycle, Cycle
+from domain.funds import AllowanceCycle, CommitmentCycle, Cycle, Funds
+from domain.holds import Hold
 from domain.ledger import Books, Details, usage_account
 from domain.money import Micros
 from domain.periods import local_day
 from domain.rates import RateBook
 from domain.rating import Rated, check_time, rate_event
 from domain.renewal import backfill_cycle, close, reopen
+from domain.reservations import capture, coverage_of
 from domain.usage import KEPT_REJECTIONS, Rejected, RejectionCode, UsageEvent
 from domain.waterfall import Coverage, Payment, allocate
 
@@ -61,6 +64,8 @@ class Known(NamedTuple):
 
     charges: Mapping[tuple[str, str], KnownCharge]
     rejections: Mapping[tuple[str, str], KnownRejection]
+    holds: Mapping[tuple[str, str], Hold] = MappingProxyType({})
+    """Active ones of the office that is charged (R28). What another office holds under a key expires by itself."""
 
 
 class Directory(NamedTuple):
@@ -141,6 +146,7 @@ class _Fold:
         self.rates = rates
         self.known = dict(known.charges)
         self.rejections = {key: kept.id for key, kept in known.rejections.items()}
+        self.holds = known.holds
         self.directory = directory
         self.taken = taken
         self.charges: list[Charge] = []
@@ -161,6 +167,8 @@ class _Fold:
             return Decision(event, Outcome.REJECTED, rejection=rejection, rejected_id=self._keep(event, reason.code))
         charge = self._charge(event, facts, rated, is_backfill)
         self.charges.append(charge)
+        if event.key in self.holds:
+            capture(self.books, self.holds[event.key], charge.id)
         self.known[event.key] = KnownCharge(charge.id, facts, rated.measured.details)
         return Decision(event, Outcome.CHARGED, charge.id, charge.payment.cost_micros)
 
@@ -188,20 +196,10 @@ class _Fold:
         return Decision(event, Outcome.REPLAYED, seen.id)
 
     def _charge(self, event: UsageEvent, facts: bytes, rated: Rated, is_backfill: bool) -> Charge:
-        books, funds = self.books, self.books.funds
-        cycle, is_late = _book_in(books, event.occurred_at, is_backfill)
+        books, service = self.books, rated.measured.service
+        cycle, is_late = book_in(books, event.occurred_at, is_backfill)
         charge_id, sequence = books.new_id(), books.draw_sequence()
-        service = rated.measured.service
-        allowance = funds.allowance_cycles.get((cycle.month, service))
-        coverage, left = _coverage(rated, allowance)
-        commitment = funds.commitment_for(service, cycle)
-        payment = allocate(
-            quantity=rated.quantity,
-            price=rated.price,
-            fee=rated.fee,
-            allowance_left=left,
-            commitment_left=commitment.left_micros if commitment else 0,
-        )
+        payment, coverage, allowance, commitment = split(books.funds, cycle, rated)
         details = Details(occurred_at=event.occurred_at, charge_id=charge_id)
         if allowance is not None:
             allowance.spent_quantity += payment.plan_quantity
@@ -252,13 +250,38 @@ def charge_batch(
     return Charged([fold.final(decision) for decision in decisions if decision], fold.charges, fold.notes)
 
 
+class Split(NamedTuple):
+    """Who pays for a usage, and out of what."""
+
+    payment: Payment
+    coverage: Coverage
+    allowance: AllowanceCycle | None
+    commitment: CommitmentCycle | None
+
+
+def split(funds: Funds, cycle: Cycle, rated: Rated) -> Split:
+    """Over the balances of the cycle it is booked in, whatever holds keep of them: nothing is moved yet (R24, R28)."""
+    service = rated.measured.service
+    allowance = funds.allowance_cycles.get((cycle.month, service))
+    coverage, left = coverage_of(rated.price, rated.measured.usage_type, allowance)
+    commitment = funds.commitment_for(service, cycle)
+    payment = allocate(
+        quantity=rated.quantity,
+        price=rated.price,
+        fee=rated.fee,
+        allowance_left=left,
+        commitment_left=commitment.left_micros if commitment else 0,
+    )
+    return Split(payment, coverage, allowance, commitment)
+
+
 def _close_again(books: Books) -> None:
     for account in books.funds.commitment_cycles:
         if account.closed_at is None and account.closes_at <= books.now:
             close(books, account)
 
 
-def _book_in(books: Books, occurred_at: datetime, is_backfill: bool) -> tuple[Cycle, bool]:
+def book_in(books: Books, occurred_at: datetime, is_backfill: bool) -> tuple[Cycle, bool]:
     """The cycle a charge belongs to, and whether it came too late for its own (R10)."""
     funds = books.funds
     cycle = funds.cycle_at(occurred_at)
@@ -270,17 +293,6 @@ def _book_in(books: Books, occurred_at: datetime, is_backfill: bool) -> tuple[Cy
     if is_backfill:
         return backfill_cycle(books, occurred_at), False
     return funds.current, True
-
-
-def _coverage(rated: Rated, allowance: AllowanceCycle | None) -> tuple[Coverage, int]:
-    if rated.price == 0:
-        return Coverage.FREE, 0
-    if allowance is None or allowance.committed_quantity == 0:
-        return Coverage.NO_ALLOWANCE, 0
-    if rated.measured.usage_type not in allowance.usage_types:
-        return Coverage.NOT_COVERED, 0
-    left = allowance.left_quantity
-    return (Coverage.COVERED, left) if left else (Coverage.USED_UP, 0)
 
 
 def _notes(event: UsageEvent) -> dict[str, Any]:

@@ -48,8 +48,14 @@ class TooHigh(FareboxError):
 class IdempotencyConflict(FareboxError):
     """The key was used before with other facts (R12, R32)."""
 
-    def __init__(self, message: str, *, differing_fields: tuple[str, ...]) -> None:
-        super().__init__(message, field=("idempotencyKey",))
+    def __init__(
+        self,
+        message: str,
+        *,
+        differing_fields: tuple[str, ...],
+        field: tuple[str | int, ...] = ("idempotencyKey",),
+    ) -> None:
+        super().__init__(message, field=field)
         self.differing_fields = differing_fields
 
 

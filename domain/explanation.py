@@ -22,7 +22,7 @@ from domain.catalogue import (
 from domain.money import MICRO_DIGITS, NANO_DIGITS, Micros, Nanos, decimal_text
 from domain.periods import YearMonth
 from domain.rates import Increment
-from domain.waterfall import COMMITMENT_BIT, PLAN_BIT, UNIVERSAL_BIT, Coverage
+from domain.waterfall import COMMITMENT_BIT, PLAN_BIT, UNIVERSAL_BIT, Coverage, Payment
 
 _SERVICE_WORDS = {
     Service.CALLING: "calling",
@@ -99,22 +99,27 @@ def sources_of(service: Service, sources: int) -> list[WalletSource]:
 
 
 def allocations_of(charge: Paid) -> list[Share]:
+    payment = Payment(charge.plan_quantity, charge.plan_micros, charge.commitment_micros, charge.universal_micros)
+    return shares_of(charge.service, charge.quantity, payment)
+
+
+def shares_of(service: Service, quantity_paid: int, payment: Payment) -> list[Share]:
     """What each payer paid, in spending order; quantities and amounts add up to those of the charge.
 
     The wallets share what the plan left in proportion to their amounts: the commitment's share is rounded down to
     whole units, the last payer has the rest.
     """
-    named = sources_of(charge.service, charge.sources)
-    left = charge.quantity
-    cost = charge.commitment_micros + charge.universal_micros
+    named = sources_of(service, payment.sources)
+    left = quantity_paid
     shares = []
     for source in named:
         if source is WalletSource.PLAN:
-            quantity, micros = charge.plan_quantity, charge.plan_micros
+            quantity, micros = payment.plan_quantity, payment.plan_micros
         elif source is WalletSource.UNIVERSAL:
-            quantity, micros = left, charge.universal_micros
+            quantity, micros = left, payment.universal_micros
         else:
-            quantity, micros = _down(left * charge.commitment_micros, cost), charge.commitment_micros
+            micros = payment.commitment_micros
+            quantity = _down(left * micros, payment.cost_micros)
         if source is named[-1]:
             quantity = left
         shares.append(Share(source, quantity, micros))

@@ -9,7 +9,8 @@ from uuid import UUID
 
 from domain.auto_recharge import AutoRecharge
 from domain.catalogue import COMMITMENT_OF, Cadence, Service, UsageType, WalletKind
-from domain.money import Micros
+from domain.holds import Hold
+from domain.money import Currency, Micros
 from domain.numbers import OfficeLine
 from domain.periods import CycleTerms, YearMonth
 
@@ -27,6 +28,7 @@ class OfficeTerms:
     late_window: timedelta
     decks: tuple[str, ...]
     """Names of the decks that count, in order; empty: all of the company's."""
+    currency: Currency
     is_suspended: bool = False
     hold_grant_seconds: int = 600
     """The most that one authorization of a call grants at once (R27)."""
@@ -123,6 +125,10 @@ class Funds:
     next_sequence: int
     renew_due_at: datetime
     universal_reserved_micros: Micros = 0
+    due_holds: list[Hold] = field(default_factory=list)
+    """Active holds whose time is over; a renewal ends them (R28)."""
+    next_hold_ends_at: datetime | None = None
+    """When the first of the other active holds expires; None: there is no other."""
     recharge: AutoRecharge = field(default_factory=AutoRecharge)
 
     @property

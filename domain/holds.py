@@ -1,8 +1,9 @@
 """Reservations for usage in progress (R27, R28). They restrict authorizations and refunds; charges draw on balances."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import NamedTuple
 from uuid import UUID
 
 from domain.catalogue import Direction, Service, UsageType
@@ -10,12 +11,31 @@ from domain.periods import YearMonth
 from domain.rates import Increment
 from domain.waterfall import Payment
 
+MIN_HOLD = timedelta(seconds=60)
+MAX_HOLD = timedelta(days=1)
+"""How far ahead the end of a hold may lie, seen from the request that sets it."""
+
 
 class HoldState(StrEnum):
     ACTIVE = "ACTIVE"
     CAPTURED = "CAPTURED"
     RELEASED = "RELEASED"
     EXPIRED = "EXPIRED"
+
+
+class HoldRefusalReason(StrEnum):
+    INSUFFICIENT_FUNDS = "INSUFFICIENT_FUNDS"
+    NO_RATE = "NO_RATE"
+    BLOCKED = "BLOCKED"
+    OFFICE_SUSPENDED = "OFFICE_SUSPENDED"
+
+
+class HoldRefusal(NamedTuple):
+    """An answer, not an error, and not kept: asking again may be granted."""
+
+    reason: HoldRefusalReason
+    message: str
+    """A sentence for a person, without the number itself."""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from uuid import UUID
 
 from domain.catalogue import Service, WalletKind
 from domain.funds import AllowanceCycle, CommitmentCycle, Cycle, Funds
+from domain.holds import Hold
 from domain.money import Micros
 from domain.top_ups import TopUp
 
@@ -75,6 +76,9 @@ class Books:
     new_allowance_cycles: list[AllowanceCycle] = field(default_factory=list)
     new_top_ups: list[TopUp] = field(default_factory=list)
     """Recharges begun or skipped by this transaction: the intent is saved with what caused it (R33)."""
+    new_holds: list[Hold] = field(default_factory=list)
+    changed_holds: dict[UUID, Hold] = field(default_factory=dict)
+    """Earlier holds as they now are; a hold read once more is looked up here first."""
 
     def draw_sequence(self) -> int:
         number = self.funds.next_sequence

@@ -68,12 +68,32 @@ def decimal_text(value: int, digits: int = MICRO_DIGITS) -> str:
     return f"{'-' if value < 0 else ''}{whole}.{fraction:0{digits}d}"
 
 
+def minor_unit_micros(currency: Currency) -> Micros:
+    """The smallest amount a card processor knows: a cent, a yen."""
+    size: int = 10 ** (MICRO_DIGITS - MINOR_DIGITS[currency])
+    return size
+
+
 def minor_units(micros: Micros, currency: Currency) -> int:
     """Cents for a card processor. Raises InvalidInput when an amount does not fit: none is rounded (R3)."""
-    size: int = 10 ** (MICRO_DIGITS - MINOR_DIGITS[currency])
+    size = minor_unit_micros(currency)
     if micros % size:
         raise InvalidInput(f"{decimal_text(micros)} {currency} cannot be charged to a card exactly.")
     return micros // size
+
+
+def share_in_minor_units(micros: Micros, numerator: int, denominator: int, currency: Currency) -> Micros:
+    """So many parts of an amount, rounded once, half up to a minor unit: taxes, and what goes back of them (R30)."""
+    size = minor_unit_micros(currency)
+    return divide_half_up(micros * numerator, denominator * size) * size
+
+
+def money_text(micros: Micros, currency: str) -> str:
+    """As a person reads it: 20_000_000 is "20.00 USD", and no digit that counts is left out."""
+    whole, _, fraction = decimal_text(micros).partition(".")
+    digits = MINOR_DIGITS.get(Currency(currency), 0)
+    fraction = fraction.rstrip("0").ljust(digits, "0")
+    return f"{whole}.{fraction} {currency}" if fraction else f"{whole} {currency}"
 
 
 class Amount(NamedTuple):

@@ -171,6 +171,8 @@ class OutsideRefundNews(NamedTuple):
     amount_minor: int
     currency: str
     is_failed: bool
+    our_refund_id: UUID | None = None
+    """Of a refund that was asked for here: its id, where the processor kept it."""
 
 
 class Processors(NamedTuple):

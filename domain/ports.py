@@ -10,10 +10,13 @@ from typing import NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
 from domain.activity import Activity
-from domain.fund_work import FundWork
+from domain.cards import Cardholder
+from domain.collection import Payer
 from domain.funds import AllowanceTerms, CommitmentTerms
 from domain.hold_work import HoldWork
+from domain.holds import Hold
 from domain.ledger import Books
+from domain.payments import ProcessorKind
 from domain.provisioning import (
     CompanyPlan,
     DirectoryContact,
@@ -21,8 +24,12 @@ from domain.provisioning import (
     DirectoryMember,
     OfficePlan,
 )
+from domain.purchases import Buyer
 from domain.rate_cards import Card, Placement
 from domain.rates import NewRate
+from domain.refund_work import RefundWork
+from domain.refunds import Refund
+from domain.top_ups import TopUp
 from domain.usage import OfficeReference, RejectionCode, UsageEvent
 
 T = TypeVar("T")
@@ -41,7 +48,7 @@ class DirectorySync(NamedTuple):
     contacts: DirectoryCounts
 
 
-class Work(HoldWork, FundWork, Protocol):
+class Work(HoldWork, RefundWork, Protocol):
     """One transaction on the books of one company: a story names the part of it that it needs."""
 
 
@@ -51,7 +58,8 @@ class PlanWork(Protocol):
     async def stored_plan(self) -> CompanyPlan | None:
         """The company as it is, told as a plan; None when there is none of this name."""
 
-    async def save_company(self, plan: CompanyPlan) -> None: ...
+    async def save_company(self, plan: CompanyPlan) -> UUID:
+        """Its id."""
 
     async def add_office(self, plan: OfficePlan) -> UUID: ...
 
@@ -83,7 +91,8 @@ class PlanWork(Protocol):
     async def cards(self, name: str) -> Sequence[Card]:
         """Every version of a deck."""
 
-    async def save_card(self, name: str, rates: Sequence[NewRate], placement: Placement) -> None: ...
+    async def save_card(self, name: str, rates: Sequence[NewRate], placement: Placement) -> UUID:
+        """The id of the new version."""
 
 
 class Door(Protocol):
@@ -103,8 +112,37 @@ class Door(Protocol):
     ) -> Mapping[OfficeReference, UUID]:
         """The offices that references mean; those that mean none are left out."""
 
+    async def find_hold(self, company_id: UUID, hold_id: UUID) -> Hold | None:
+        """As it was last written: whose office's it is never changes, whether it is active may."""
+
     async def due_offices(self, company_id: UUID | None, now: datetime) -> Sequence[tuple[UUID, UUID]]:
         """(company, office) of every office that a renewal waits for; of one company, or of all."""
+
+    async def due_recharges(self, now: datetime) -> Sequence[tuple[UUID, UUID]]:
+        """(company, office) of those whose auto-recharge has to be judged again by now; not all at once if many."""
+
+    def new_id(self) -> UUID:
+        """For what gets its id before it gets a row."""
+
+    async def find_buyer(self, company_id: UUID, office_id: UUID, now: datetime) -> Buyer:
+        """How the office buys and where it stands, for a quote: read without a lock. Raises NotFound."""
+
+    async def find_cardholder(self, company_id: UUID, office_id: UUID, kind: ProcessorKind) -> Cardholder:
+        """Raises NotFound."""
+
+    async def find_top_up(self, company_id: UUID, top_up_id: UUID) -> TopUp | None: ...
+
+    async def find_payer(self, top_up: TopUp) -> Payer:
+        """Of a top-up that is paid by card."""
+
+    async def claim_top_ups(self, now: datetime, until: datetime, *, limit: int) -> Sequence[TopUp]:
+        """Top-ups of all companies that are in flight and due, each claimed by nobody else until `until`."""
+
+    async def claim_refunds(self, now: datetime, until: datetime, *, limit: int) -> Sequence[Refund]:
+        """Refunds of all companies that their processors have not answered and that are due; each claimed likewise."""
+
+    async def find_payment(self, kind: ProcessorKind, payment_id: str) -> tuple[UUID, UUID] | None:
+        """(company, top-up) that a processor's id of a payment belongs to."""
 
     async def rejected_events(
         self,

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 from uuid import UUID
 
 from domain.catalogue import UNITS_PER_RATE, USAGE_UNITS, Direction, Service, UsageType
@@ -65,6 +65,22 @@ class Rate(NamedTuple):
     is_blocked: bool
     effective_from: datetime
     effective_until: datetime | None
+
+
+class Priced(Protocol):
+    """What of a rate makes a price: the rate itself, or a hold that keeps what it was granted at."""
+
+    @property
+    def service(self) -> Service: ...
+
+    @property
+    def nanos_per_unit(self) -> Nanos: ...
+
+    @property
+    def increment(self) -> Increment: ...
+
+    @property
+    def connection_fee_micros(self) -> Micros: ...
 
 
 class RateBook:
@@ -139,12 +155,12 @@ def billed_seconds(seconds: int, increment: Increment) -> int:
     return first + -(-(seconds - first) // following) * following
 
 
-def usage_price(quantity: int, rate: Rate) -> Micros:
+def usage_price(quantity: int, rate: Priced) -> Micros:
     """Quantity times rate, without the connection fee, rounded once to a micro (R22)."""
     units = UNITS_PER_RATE[USAGE_UNITS[rate.service]]
     return divide_half_up(quantity * rate.nanos_per_unit, units * NANOS_PER_MICRO)
 
 
-def connection_fee(quantity: int, rate: Rate) -> Micros:
+def connection_fee(quantity: int, rate: Priced) -> Micros:
     """Only usage that happened connects: a quantity of zero costs nothing."""
     return rate.connection_fee_micros if quantity else 0

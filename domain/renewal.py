@@ -10,23 +10,37 @@ from datetime import datetime, timedelta
 from domain.catalogue import Cadence
 from domain.funds import AllowanceCycle, AllowanceTerms, CommitmentCycle, CommitmentTerms, Cycle
 from domain.ledger import CONTRACT, EXPIRED, Books, Details
-from domain.periods import CycleTerms, Period, advance, cycle_containing, label, next_boundary, stretched_end
+from domain.periods import (
+    CycleTerms,
+    Period,
+    advance,
+    boundary_at_or_after,
+    cycle_containing,
+    label,
+    next_boundary,
+    stretched_end,
+)
+from domain.reservations import expire_due
 
-MONTHS_A_YEAR = 12
+MONTHS_OF = {Cadence.MONTHLY: 1, Cadence.ANNUAL: 12}
+MAX_ZONE_SHIFT = timedelta(days=2)
+"""More than any change of a zone's own rules has moved a midnight, less than any cycle is long."""
 
 
 def renew(books: Books) -> None:
-    """Bring the office up to `books.now`: open every cycle begun since, close every one whose late window is over.
+    """Bring the office up to `books.now`: open every cycle begun since, close every one whose late window is over, end
+    every hold whose time is.
 
     An office nobody looked at for months passes through each of its cycles in turn. Running it again does nothing.
     """
     funds = books.funds
     if books.now < funds.renew_due_at:
         return
-    while funds.current.ends_at <= books.now:
+    while _is_over(books):
         _close_due(books, funds.current.ends_at)
         _open_next(books)
     _close_due(books, books.now)
+    expire_due(books)
     funds.renew_due_at = next_due(books)
 
 
@@ -38,35 +52,43 @@ def open_first_cycle(books: Books, moment: datetime) -> None:
 
 
 def next_due(books: Books) -> datetime:
-    """The next moment at which a cycle ends or closes."""
+    """The next moment at which a cycle ends or closes, or a hold expires."""
     funds = books.funds
     closing = [cycle.closes_at for cycle in funds.cycles if cycle.closed_at is None]
     closing += [account.closes_at for account in funds.commitment_cycles if account.closed_at is None]
-    return min([funds.current.ends_at, *closing])
+    expiring = [] if funds.next_hold_ends_at is None else [funds.next_hold_ends_at]
+    return min([funds.current.ends_at, *closing, *expiring])
 
 
 def change_terms(books: Books, terms: CycleTerms) -> None:
     """Another zone or anchor day: the running cycle is stretched to the first new boundary, nothing is granted twice
-    (R7). A commitment that ends with the running cycle, or at a later old boundary, is stretched likewise."""
+    (R7). A commitment that ends with the running cycle, or at a later old boundary, is stretched likewise.
+
+    Ends are worked out anew from the terms under which cycles began, so that a change taken back leaves nothing behind.
+    The cycles since the start of an annual commitment must be there, closed ones too.
+    """
     funds = books.funds
     current, window = funds.current, funds.office.late_window
     for account in funds.commitment_cycles:
         if account.ends_at >= current.ends_at:
-            account.ends_at = stretched_end(account.ends_at, terms, current_label=current.month)
+            granted_until = _granted_until(books, account.starts_at, account.cadence)
+            account.ends_at = _first_boundary_to_come(books, granted_until, terms)
             account.closes_at = account.ends_at + window
-    current.ends_at = stretched_end(current.ends_at, terms, current_label=current.month)
+    granted_until = _granted_until(books, current.starts_at, Cadence.MONTHLY)
+    current.ends_at = _first_boundary_to_come(books, granted_until, terms)
     current.closes_at = current.ends_at + window
     funds.office = replace(funds.office, terms=terms)
     funds.renew_due_at = next_due(books)
 
 
 def raise_commitment(books: Books, terms: CommitmentTerms) -> None:
-    """A raise may be immediate: the running cycle is granted the difference. A cut waits for renewal (R8)."""
+    """A raise may be immediate: the running cycle is granted the difference. A cut waits for renewal (R8), and so does
+    another cadence: a year's amount is no raise of a month's."""
     current = books.funds.current
     for account in books.funds.commitment_cycles:
         if account.wallet_id == terms.wallet_id and account.starts_at <= current.starts_at < account.ends_at:
             difference = terms.committed_micros - account.committed_micros
-            if difference > 0:
+            if difference > 0 and account.cadence is terms.cadence:
                 account.committed_micros += difference
                 books.into_commitment(account, difference, CONTRACT, Details(note="Commitment raised."))
             return
@@ -112,6 +134,48 @@ def close(books: Books, account: CommitmentCycle) -> None:
     books.out_of_commitment(account, left, EXPIRED, Details(occurred_at=account.closes_at, note=note))
 
 
+def _is_over(books: Books) -> bool:
+    """Whether the running cycle has ended.
+
+    Countries change their clocks at short notice: an end worked out earlier may by now lie beside the boundary it
+    stands for. Then the cycle goes on to that boundary, or the last hour of its day would be a cycle of its own; and a
+    commitment that was to end with it does.
+    """
+    funds = books.funds
+    current = funds.current
+    if current.ends_at > books.now:
+        return False
+    boundary = boundary_at_or_after(current.ends_at, funds.office.terms)
+    end = boundary if boundary - current.ends_at <= MAX_ZONE_SHIFT else current.ends_at
+    for account in funds.commitment_cycles:
+        if account.closed_at is None and abs(account.ends_at - current.ends_at) <= MAX_ZONE_SHIFT:
+            _end_at(account, end)
+    _end_at(current, end)
+    return current.ends_at <= books.now
+
+
+def _end_at(ending: Cycle | CommitmentCycle, end: datetime) -> None:
+    ending.closes_at += end - ending.ends_at
+    ending.ends_at = end
+
+
+def _granted_until(books: Books, starts_at: datetime, cadence: Cadence) -> datetime:
+    """Where what began then ends, by the terms in force at its start and at the start of every cycle since."""
+    began = [cycle for cycle in books.funds.cycles if cycle.starts_at >= starts_at]
+    end = advance(starts_at, MONTHS_OF[cadence], began[0].terms)
+    for cycle in began[1:]:
+        end = stretched_end(end, cycle.terms)
+    return end
+
+
+def _first_boundary_to_come(books: Books, end: datetime, terms: CycleTerms) -> datetime:
+    """At or after an end, later than now, and in another month than the one the running cycle is called after."""
+    boundary = stretched_end(end, terms, current_label=books.funds.current.month)
+    while boundary <= books.now:
+        boundary = next_boundary(boundary, terms)
+    return boundary
+
+
 def _open_next(books: Books) -> None:
     terms = books.funds.office.terms
     starts_at = books.funds.current.ends_at
@@ -153,7 +217,7 @@ def _grant(books: Books, terms: CommitmentTerms, cycle: Cycle) -> None:
     ends_at = cycle.ends_at
     if terms.cadence is Cadence.ANNUAL:
         # A stretched cycle was cut by old terms; its year ends where a cycle of the present ones does.
-        year = advance(cycle.starts_at, MONTHS_A_YEAR, cycle.terms)
+        year = advance(cycle.starts_at, MONTHS_OF[Cadence.ANNUAL], cycle.terms)
         ends_at = stretched_end(year, books.funds.office.terms)
     account = CommitmentCycle(
         wallet_id=terms.wallet_id,

@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from domain.money import Currency, Micros
+from domain.money import Currency, Micros, share_in_minor_units
 from domain.payments import NextAction, ProcessorKind
 from domain.periods import YearMonth
 from domain.provisioning import PaymentTerms
@@ -42,6 +42,14 @@ class TopUpReason(StrEnum):
 
 
 IN_FLIGHT = frozenset({TopUpState.PENDING, TopUpState.REQUIRES_ACTION})
+
+WHOLE_RATE_MICROS = 1_000_000
+"""A tax rate of 100 %."""
+
+
+def tax_of(credits_micros: Micros, rate_micros: int, currency: Currency) -> Micros:
+    """What credits are taxed with, half up to a minor unit; purchases and recharges alike (R30)."""
+    return share_in_minor_units(credits_micros, rate_micros, WHOLE_RATE_MICROS, currency)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,6 +34,9 @@ class BookWork(Protocol):
     async def save_books(self, books: Books) -> None:
         """Whatever the rules moved: cycles, balances, reservations, auto-recharge, new top-ups and postings."""
 
+    async def find_wallet_office(self, wallet_id: UUID) -> UUID | None:
+        """Whose wallet it is; None when the company has no such wallet."""
+
     async def used_key(self, key: str) -> UsedKey | None:
         """To be asked under the lock: of two requests with one key, the second waits and finds what the first did."""
 

@@ -15,17 +15,32 @@ from uuid import UUID
 from sqlalchemy import and_, select
 from sqlalchemy.exc import DBAPIError
 
+from domain.cards import Cardholder
+from domain.collection import Payer
+from domain.holds import Hold
+from domain.payments import ProcessorKind
 from domain.ports import PlanWork, Work
+from domain.purchases import Buyer
+from domain.refunds import Refund
+from domain.top_ups import TopUp
 from domain.usage import OfficeReference, RejectionCode, UsageEvent
+from persistence.auto_recharge import find_due_recharges
+from persistence.cards import read_cardholder
 from persistence.charging_work import ChargingWork
 from persistence.database import Database
 from persistence.event_store import event_from_json
 from persistence.funding_work import FundingWork
 from persistence.holding_work import HoldingWork
+from persistence.holds import find_hold
+from persistence.ids import new_id
 from persistence.plan_work import ProvisioningWork
 from persistence.rate_index import RateBooks
+from persistence.refunding_work import RefundingWork
+from persistence.refunds import claim_refunds, find_payment
 from persistence.tables.charging import REJECTED_USAGE
 from persistence.tables.company import OFFICE, OFFICE_NUMBER
+from persistence.top_up_claims import claim_top_ups
+from persistence.top_ups import find_top_up, read_buyer, read_payer
 
 T = TypeVar("T")
 
@@ -37,21 +52,26 @@ RETRIED_MESSAGES = ("database is locked", "UNIQUE constraint failed")
 """The same, as SQLite says it."""
 
 
-class UnitOfWork(ChargingWork, FundingWork, HoldingWork):
+class UnitOfWork(ChargingWork, FundingWork, HoldingWork, RefundingWork):
     """See `domain.ports.Work`."""
 
 
 class Begin:
     """The way into the database for stories. See `domain.ports.Door`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, on_intent: Callable[[], None] | None = None) -> None:
+        """`on_intent` is called after a commit that left something to a worker, so that he need not be waited for."""
         self._database = database
         self._rate_books = RateBooks()
+        self.on_intent = on_intent
 
     @asynccontextmanager
     async def begin(self, company_id: UUID, now: datetime) -> AsyncIterator[Work]:
         async with self._database.writing() as connection:
-            yield UnitOfWork(connection, company_id, now, self._rate_books)
+            work = UnitOfWork(connection, company_id, now, self._rate_books)
+            yield work
+        if self.on_intent is not None and work.has_intents:
+            self.on_intent()
 
     @asynccontextmanager
     async def provision(self, company: UUID | str, now: datetime) -> AsyncIterator[PlanWork]:
@@ -94,12 +114,47 @@ class Begin:
         }
         return {reference: office_id for reference, office_id in found.items() if office_id is not None}
 
+    async def find_hold(self, company_id: UUID, hold_id: UUID) -> Hold | None:
+        async with self._database.reading() as connection:
+            return await find_hold(connection, company_id, hold_id)
+
     async def due_offices(self, company_id: UUID | None, now: datetime) -> Sequence[tuple[UUID, UUID]]:
         statement = select(OFFICE.c.company_id, OFFICE.c.id).where(OFFICE.c.renew_due_at <= now)
         if company_id is not None:
             statement = statement.where(OFFICE.c.company_id == company_id)
         rows = await self._database.rows(statement.order_by(OFFICE.c.company_id, OFFICE.c.id))
         return [(row.company_id, row.id) for row in rows]
+
+    async def due_recharges(self, now: datetime) -> Sequence[tuple[UUID, UUID]]:
+        return await find_due_recharges(self._database, now)
+
+    def new_id(self) -> UUID:
+        return new_id()
+
+    async def find_buyer(self, company_id: UUID, office_id: UUID, now: datetime) -> Buyer:
+        async with self._database.reading() as connection:
+            return await read_buyer(connection, company_id, office_id, now)
+
+    async def find_cardholder(self, company_id: UUID, office_id: UUID, kind: ProcessorKind) -> Cardholder:
+        async with self._database.reading() as connection:
+            return await read_cardholder(connection, company_id, office_id, kind)
+
+    async def find_top_up(self, company_id: UUID, top_up_id: UUID) -> TopUp | None:
+        async with self._database.reading() as connection:
+            return await find_top_up(connection, company_id, top_up_id)
+
+    async def find_payer(self, top_up: TopUp) -> Payer:
+        async with self._database.reading() as connection:
+            return await read_payer(connection, top_up)
+
+    async def claim_top_ups(self, now: datetime, until: datetime, *, limit: int) -> Sequence[TopUp]:
+        return await claim_top_ups(self._database, now, until, limit=limit)
+
+    async def claim_refunds(self, now: datetime, until: datetime, *, limit: int) -> Sequence[Refund]:
+        return await claim_refunds(self._database, now, until, limit=limit)
+
+    async def find_payment(self, kind: ProcessorKind, payment_id: str) -> tuple[UUID, UUID] | None:
+        return await find_payment(self._database, kind, payment_id)
 
     async def rejected_events(
         self,

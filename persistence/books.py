@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, select
+from sqlalchemy import and_, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.auto_recharge import AutoRecharge
@@ -26,9 +26,11 @@ from domain.funds import (
     OfficeTerms,
 )
 from domain.ledger import Books
+from domain.money import Currency
 from domain.numbers import office_line
 from domain.periods import CycleTerms, YearMonth
 from domain.top_ups import TopUpReason
+from persistence.holds import find_due_holds, first_end
 from persistence.ids import new_id
 from persistence.tables.company import COMPANY, OFFICE, OFFICE_NUMBER
 from persistence.tables.funds import ALLOWANCE, ALLOWANCE_CYCLE, BILLING_CYCLE, WALLET, WALLET_CYCLE
@@ -74,8 +76,10 @@ async def lock_books(
     mine = and_(OFFICE.c.company_id == company_id, OFFICE.c.id == office_id)
     locked = (await connection.execute(select(OFFICE).where(mine).with_for_update(key_share=True))).one_or_none()
     if locked is None:
-        raise NotFound("There is no such office.")
-    company = (await connection.execute(select(COMPANY).where(COMPANY.c.company_id == company_id))).one()
+        raise NotFound("There is no such office.", field=("officeId",))
+    next_end = first_end(company_id, office_id, now).label("next_hold_ends_at")
+    company = (await connection.execute(select(COMPANY, next_end).where(COMPANY.c.company_id == company_id))).one()
+    is_due = locked.renew_due_at <= now
     cycles = await _cycles(connection, company_id, office_id, with_history=with_history)
     wallets = await _of_office(connection, WALLET, company_id, office_id)
     universal = next((row for row in wallets if row.kind == WalletKind.UNIVERSAL), None)
@@ -93,6 +97,8 @@ async def lock_books(
         next_sequence=locked.next_sequence,
         renew_due_at=locked.renew_due_at,
         universal_reserved_micros=universal.reserved_micros,
+        due_holds=await find_due_holds(connection, company_id, office_id, now) if is_due else [],
+        next_hold_ends_at=company.next_hold_ends_at,
         recharge=await _recharge(connection, company_id, office_id),
     )
     return LoadedBooks(Books(funds, now, new_id))
@@ -115,6 +121,7 @@ async def _terms(connection: AsyncConnection, office: Any, company: Any) -> Offi
         terms=CycleTerms(time_zone=office.time_zone, anchor_day=office.anchor_day),
         late_window=timedelta(hours=company.late_usage_hours),
         decks=tuple(office.decks or company.decks),
+        currency=Currency(company.currency),
         is_suspended=office.is_suspended,
         hold_grant_seconds=company.hold_grant_seconds,
     )
@@ -208,13 +215,14 @@ async def _commitment_cycles(
 async def _allowance_cycles(
     connection: AsyncConnection, company_id: UUID, office_id: UUID, cycles: Sequence[Cycle]
 ) -> dict[tuple[YearMonth, Service], AllowanceCycle]:
+    """Of these cycles, and of any older one that a hold still keeps something of."""
     if not cycles:
         return {}
     table = ALLOWANCE_CYCLE
     statement = select(table).where(
         table.c.company_id == company_id,
         table.c.office_id == office_id,
-        table.c.month >= min(cycle.month.number for cycle in cycles),
+        or_(table.c.month >= min(cycle.month.number for cycle in cycles), table.c.reserved_quantity > 0),
     )
     found = [
         AllowanceCycle(

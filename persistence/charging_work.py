@@ -16,6 +16,7 @@ from domain.reversal import PastCharge, Reversal
 from domain.usage import UsageEvent
 from domain.waterfall import Payment
 from persistence import directory_store, save_charges
+from persistence.holds import find_running_holds
 from persistence.save_books import save_postings
 from persistence.tables.charging import CHARGE
 from persistence.unit import Unit
@@ -27,7 +28,12 @@ class ChargingWork(Unit):
     _named = directory_store.NOBODY
 
     async def known(self, keys: Sequence[tuple[str, str]]) -> Known:
-        return await save_charges.find_known(self._connection, self._company_id, keys)
+        known = await save_charges.find_known(self._connection, self._company_id, keys)
+        holding = [office for office, loaded in self._loaded.items() if loaded.books.funds.next_hold_ends_at]
+        if not holding:
+            return known
+        running = await find_running_holds(self._connection, self._company_id, holding, keys, self._now)
+        return known._replace(holds=running)
 
     async def directory(self, events: Sequence[UsageEvent]) -> Directory:
         self._named = await directory_store.resolve(self._connection, self._company_id, events)

@@ -4,17 +4,9 @@ Plain SQL that both engines read alike, so that an operator can run any of it by
 rollups that means "no member" or "no group".
 """
 
-from typing import NamedTuple
-
-
-class Invariant(NamedTuple):
-    name: str
-    """A sentence for the operator."""
-    looked_at: str
-    """How many rows it speaks of."""
-    broken: str
-    """The rows that break it: every column helps to find the place."""
-
+from persistence.funding_invariants import FUNDING_INVARIANTS
+from persistence.hold_invariants import HOLD_INVARIANTS
+from persistence.invariant import Invariant
 
 _CHANGE = "CASE WHEN p.destination LIKE 'wallet:%' THEN p.amount_micros ELSE -p.amount_micros END"
 """What a posting `p` adds to its wallet."""
@@ -74,11 +66,17 @@ INVARIANTS = (
         HAVING c.balance_micros <> COALESCE(SUM({_CHANGE}), 0)""",
     ),
     Invariant(
-        "Every commitment is what was committed, less what was spent and what expired",
+        "Every commitment is what was committed and adjusted, less what was spent and what expired",
         "SELECT COUNT(*) FROM wallet_cycle",
-        """
-        SELECT company_id, wallet_id, month, balance_micros FROM wallet_cycle
-        WHERE balance_micros <> committed_micros - spent_micros - expired_micros""",
+        f"""
+        SELECT c.company_id, c.wallet_id, c.month, c.balance_micros, COALESCE(SUM({_CHANGE}), 0) AS adjusted
+        FROM wallet_cycle c
+        LEFT JOIN posting p ON p.company_id = c.company_id AND p.wallet_id = c.wallet_id
+            AND {_ACCOUNT} IN (p.source, p.destination) AND 'adjustment' IN (p.source, p.destination)
+        GROUP BY c.company_id, c.wallet_id, c.month, c.balance_micros, c.committed_micros, c.spent_micros,
+            c.expired_micros
+        HAVING c.balance_micros <> c.committed_micros - c.spent_micros - c.expired_micros
+            + COALESCE(SUM({_CHANGE}), 0)""",
     ),
     Invariant(
         "Every posting says the balance it left behind",
@@ -267,11 +265,6 @@ INVARIANTS = (
         WHERE closed_at IS NOT NULL AND balance_micros <> 0""",
     ),
     Invariant(
-        "Nothing is reserved while nothing is held",
-        "SELECT COUNT(*) FROM wallet",
-        "SELECT company_id, id, reserved_micros FROM wallet WHERE reserved_micros <> 0",
-    ),
-    Invariant(
         "A commitment's cycle begins with a billing cycle and is called like it",
         "SELECT COUNT(*) FROM wallet_cycle",
         """
@@ -281,17 +274,19 @@ INVARIANTS = (
         WHERE b.month IS NULL""",
     ),
     Invariant(
-        "Every office is renewed when its next cycle ends or closes",
+        "Every office is renewed in time: when a cycle ends or closes, or a hold expires",
         "SELECT COUNT(*) FROM office",
         """
         SELECT o.company_id, o.id, o.slug FROM office o
-        WHERE o.renew_due_at <> (
+        WHERE o.renew_due_at > (
             SELECT MIN(due.moment) FROM (
                 SELECT company_id, office_id, closes_at AS moment FROM billing_cycle WHERE closed_at IS NULL
                 UNION ALL
                 SELECT company_id, office_id, closes_at FROM wallet_cycle WHERE closed_at IS NULL
                 UNION ALL
                 SELECT company_id, office_id, MAX(ends_at) FROM billing_cycle GROUP BY company_id, office_id
+                UNION ALL
+                SELECT company_id, office_id, expires_at FROM hold WHERE state = 'ACTIVE'
             ) AS due WHERE due.company_id = o.company_id AND due.office_id = o.id)""",
     ),
     Invariant(
@@ -319,4 +314,6 @@ INVARIANTS = (
         GROUP BY o.company_id, o.id, o.next_sequence
         HAVING o.next_sequence <= MAX(n.sequence) OR COUNT(*) <> COUNT(DISTINCT n.sequence)""",
     ),
+    *HOLD_INVARIANTS,
+    *FUNDING_INVARIANTS,
 )

@@ -75,7 +75,9 @@ def _wallets(scope: Scope, now: datetime) -> Select[Any]:
                 "spent_micros"
             ),
             WALLET_CYCLE.c.ends_at.label("expires_at"),
-            func.coalesce(WALLET.c.cadence, literal(Cadence.MONTHLY.value)).label("cadence"),
+            _in_commitment(
+                WALLET_CYCLE.c.cadence, func.coalesce(WALLET.c.cadence, literal(Cadence.MONTHLY.value))
+            ).label("cadence"),
             _in_commitment(WALLET_CYCLE.c.month, BILLING_CYCLE.c.month).label("month"),
             _in_commitment(WALLET_CYCLE.c.starts_at, BILLING_CYCLE.c.starts_at).label("starts_at"),
             _in_commitment(WALLET_CYCLE.c.ends_at, BILLING_CYCLE.c.ends_at).label("ends_at"),

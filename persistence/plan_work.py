@@ -47,8 +47,10 @@ class ProvisioningWork:
             return None
         return await provisioning.stored_plan(self._connection, self._stored)
 
-    async def save_company(self, plan: CompanyPlan) -> None:
-        self._company_id = await provisioning.save_company(self._connection, self._stored, plan, self._now)
+    async def save_company(self, plan: CompanyPlan) -> UUID:
+        company_id = await provisioning.save_company(self._connection, self._stored, plan, self._now)
+        self._company_id = company_id
+        return company_id
 
     async def add_office(self, plan: OfficePlan) -> UUID:
         return await provisioning.add_office(self._connection, self.company_id, plan, self._now)
@@ -90,5 +92,5 @@ class ProvisioningWork:
     async def cards(self, name: str) -> Sequence[Card]:
         return await rate_index.find_cards(self._connection, self.company_id, name)
 
-    async def save_card(self, name: str, rates: Sequence[NewRate], placement: Placement) -> None:
-        await rate_index.save_card(self._connection, self.company_id, name, rates, placement, self._now)
+    async def save_card(self, name: str, rates: Sequence[NewRate], placement: Placement) -> UUID:
+        return await rate_index.save_card(self._connection, self.company_id, name, rates, placement, self._now)

@@ -99,8 +99,8 @@ async def save_card(
     rates: Sequence[NewRate],
     placement: Placement,
     now: datetime,
-) -> None:
-    """The new version, the end of its predecessor, and the sign that held books are old."""
+) -> UUID:
+    """The new version, the end of its predecessor, and the sign that held books are old. The new version's id."""
     card_id = new_id()
     if placement.replaces_id is not None:
         await _take_away(connection, company_id, placement.replaces_id)
@@ -123,6 +123,7 @@ async def save_card(
     await connection.execute(
         update(COMPANY).where(COMPANY.c.company_id == company_id).values(rates_version=COMPANY.c.rates_version + 1)
     )
+    return card_id
 
 
 async def _take_away(connection: AsyncConnection, company_id: UUID, card_id: UUID) -> None:

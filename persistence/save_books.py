@@ -14,6 +14,7 @@ from domain.funds import CommitmentCycle
 from domain.ledger import Books, Posting
 from persistence.books import LoadedBooks
 from persistence.bulk import insert_rows
+from persistence.holds import save_holds
 from persistence.tables.company import OFFICE
 from persistence.tables.funds import ALLOWANCE_CYCLE, BILLING_CYCLE, POSTING, WALLET, WALLET_CYCLE
 from persistence.tables.payments import AUTO_RECHARGE
@@ -61,9 +62,11 @@ async def _save_recharge(
 
 
 async def save_postings(connection: AsyncConnection, books: Books) -> None:
+    """What refers to charges: postings, and holds that ended in one."""
     office = books.funds.office
     rows = [[office.company_id, office.id, *posting] for posting in books.postings]
     await insert_rows(connection, POSTING, POSTING_COLUMNS, rows)
+    await save_holds(connection, books)
 
 
 async def _save_cycles(connection: AsyncConnection, loaded: LoadedBooks, company_id: UUID, office_id: UUID) -> None:

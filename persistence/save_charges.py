@@ -46,16 +46,17 @@ async def find_known(connection: AsyncConnection, company_id: UUID, keys: Sequen
         some = sorted(set(keys[start : start + KEYS_PER_QUERY]))
         table = CHARGE
         statement = select(table.c.source, table.c.event_id, table.c.id, table.c.fingerprint, table.c.details)
-        for row in await connection.execute(statement.where(_keyed(table, company_id, some))):
+        for row in await connection.execute(statement.where(keyed(table, company_id, some))):
             charges[row.source, row.event_id] = KnownCharge(row.id, row.fingerprint, row.details)
         table = REJECTED_USAGE
         statement = select(table.c.source, table.c.event_id, table.c.id, table.c.office_id, table.c.attempt_count)
-        for row in await connection.execute(statement.where(_keyed(table, company_id, some))):
+        for row in await connection.execute(statement.where(keyed(table, company_id, some))):
             rejections[row.source, row.event_id] = KnownRejection(row.id, row.office_id, row.attempt_count)
     return Known(charges, rejections)
 
 
-def _keyed(table: Any, company_id: UUID, keys: Sequence[tuple[str, str]]) -> Any:
+def keyed(table: Any, company_id: UUID, keys: Sequence[tuple[str, str]]) -> Any:
+    """That a row is of an event with one of these keys (source, event id)."""
     sources = {source for source, _ in keys}
     if len(sources) == 1:
         events = [event_id for _, event_id in keys]

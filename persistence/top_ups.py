@@ -4,16 +4,20 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import LABEL_STYLE_TABLENAME_PLUS_COL, Select, and_, func, insert, select
+from sqlalchemy import LABEL_STYLE_TABLENAME_PLUS_COL, ColumnElement, Select, and_, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from domain.catalogue import WalletKind
+from domain.collection import Payer
 from domain.errors import NotFound
 from domain.money import Currency
 from domain.payments import NextAction, ProcessorKind
 from domain.periods import YearMonth, first_instant, local_day
 from domain.provisioning import PaymentTerms
-from domain.top_ups import Billing, Card, TopUp, TopUpOrigin, TopUpReason, TopUpState
+from domain.purchases import Buyer
+from domain.top_ups import IN_FLIGHT, Billing, Card, TopUp, TopUpOrigin, TopUpReason, TopUpState
 from persistence.tables.company import COMPANY, OFFICE
+from persistence.tables.funds import WALLET
 from persistence.tables.payments import PAYMENT_METHOD, REFUND, TOP_UP
 
 
@@ -74,6 +78,43 @@ def top_up_row(top_up: TopUp) -> dict[str, Any]:
     }
 
 
+async def find_top_up(connection: AsyncConnection, company_id: UUID, top_up_id: UUID) -> TopUp | None:
+    mine = and_(TOP_UP.c.company_id == company_id, TOP_UP.c.id == top_up_id)
+    row = (await connection.execute(select(TOP_UP).where(mine))).one_or_none()
+    return top_up_of(row) if row else None
+
+
+async def change_top_up(connection: AsyncConnection, before: TopUp, after: TopUp) -> bool:
+    """See `domain.fund_work.FundWork`: conditional on the state and on the payment it was decided with."""
+    as_before = and_(
+        TOP_UP.c.company_id == before.company_id,
+        TOP_UP.c.id == before.id,
+        TOP_UP.c.state == before.state.value,
+        TOP_UP.c.processor_payment_id.is_not_distinct_from(before.processor_payment_id),
+    )
+    row = top_up_row(after)
+    moved = ("state", "reason", "next_action", "action_expires_at", "settled_at", "due_at")
+    done = await connection.execute(update(TOP_UP).where(as_before).values({name: row[name] for name in moved}))
+    return done.rowcount == 1
+
+
+async def save_payment(connection: AsyncConnection, top_up: TopUp, payment_id: str) -> bool:
+    """See `domain.fund_work.FundWork`: of several at once, one writes; nobody writes over it."""
+    unprepared = and_(
+        TOP_UP.c.company_id == top_up.company_id,
+        TOP_UP.c.id == top_up.id,
+        TOP_UP.c.processor_payment_id.is_(None),
+        is_in_flight(),
+    )
+    done = await connection.execute(update(TOP_UP).where(unprepared).values(processor_payment_id=payment_id))
+    return done.rowcount == 1
+
+
+def is_in_flight() -> ColumnElement[bool]:
+    states: ColumnElement[bool] = TOP_UP.c.state.in_(sorted(state.value for state in IN_FLIGHT))
+    return states
+
+
 async def insert_top_ups(connection: AsyncConnection, top_ups: list[TopUp]) -> None:
     if top_ups:
         await connection.execute(insert(TOP_UP), [top_up_row(top_up) for top_up in top_ups])
@@ -97,7 +138,7 @@ async def read_billing(connection: AsyncConnection, company_id: UUID, office_id:
     joined = select(OFFICE, COMPANY).join(COMPANY, COMPANY.c.company_id == OFFICE.c.company_id).where(mine)
     row = (await connection.execute(joined.set_label_style(LABEL_STYLE_TABLENAME_PLUS_COL))).one_or_none()
     if row is None:
-        raise NotFound("There is no such office.")
+        raise NotFound("There is no such office.", field=("officeId",))
     limit = row.office_invoice_limit_micros
     return Billing(
         currency=Currency(row.company_currency),
@@ -120,6 +161,32 @@ async def current_card(connection: AsyncConnection, company_id: UUID, office_id:
     mine = and_(table.c.company_id == company_id, table.c.office_id == office_id, table.c.replaced_at.is_(None))
     row = (await connection.execute(select(table).where(mine))).one_or_none()
     return card_of(row) if row else None
+
+
+async def read_buyer(connection: AsyncConnection, company_id: UUID, office_id: UUID, now: datetime) -> Buyer:
+    """Raises NotFound. Universal credits need no renewal to be right (R11)."""
+    billing = await read_billing(connection, company_id, office_id, now)
+    joined = select(OFFICE.c.time_zone, WALLET.c.balance_micros).join(
+        WALLET, and_(WALLET.c.company_id == OFFICE.c.company_id, WALLET.c.office_id == OFFICE.c.id)
+    )
+    universal = and_(
+        OFFICE.c.company_id == company_id, OFFICE.c.id == office_id, WALLET.c.kind == WalletKind.UNIVERSAL.value
+    )
+    row = (await connection.execute(joined.where(universal))).one()
+    return Buyer(billing, row.balance_micros, local_day(now, row.time_zone))
+
+
+async def read_payer(connection: AsyncConnection, top_up: TopUp) -> Payer:
+    """Of a top-up that is paid by card."""
+    within = and_(OFFICE.c.company_id == PAYMENT_METHOD.c.company_id, OFFICE.c.id == PAYMENT_METHOD.c.office_id)
+    statement = (
+        select(PAYMENT_METHOD, OFFICE.c.name.label("office_name"), COMPANY.c.currency)
+        .join(OFFICE, within)
+        .join(COMPANY, COMPANY.c.company_id == OFFICE.c.company_id)
+        .where(PAYMENT_METHOD.c.company_id == top_up.company_id, PAYMENT_METHOD.c.id == top_up.payment_method_id)
+    )
+    row = (await connection.execute(statement)).one()
+    return Payer(row.office_name, Currency(row.currency), card_of(row))
 
 
 async def _bought_today(

@@ -13,7 +13,7 @@ from persistence.activity import insert_activity
 from persistence.books import LoadedBooks, lock_books
 from persistence.rate_index import RateBooks
 from persistence.save_books import save_funds, save_postings
-from persistence.tables.funds import IDEMPOTENCY_KEY
+from persistence.tables.funds import IDEMPOTENCY_KEY, WALLET
 
 
 class Unit:
@@ -31,12 +31,24 @@ class Unit:
         self._loaded[office_id] = loaded
         return loaded.books
 
+    @property
+    def has_intents(self) -> bool:
+        """Whether a worker has something to do once this is committed."""
+        moments = [loaded.books.funds.recharge.judge_at for loaded in self._loaded.values()]
+        moments += [top_up.due_at for loaded in self._loaded.values() for top_up in loaded.books.new_top_ups]
+        return any(moment is not None and moment <= self._now for moment in moments)
+
     async def save_books(self, books: Books) -> None:
         await self._save_funds(books)
         await save_postings(self._connection, books)
 
     async def _save_funds(self, books: Books) -> None:
         await save_funds(self._connection, self._loaded[books.funds.office.id])
+
+    async def find_wallet_office(self, wallet_id: UUID) -> UUID | None:
+        mine = and_(WALLET.c.company_id == self._company_id, WALLET.c.id == wallet_id)
+        row = (await self._connection.execute(select(WALLET.c.office_id).where(mine))).one_or_none()
+        return row.office_id if row else None
 
     async def used_key(self, key: str) -> UsedKey | None:
         table = IDEMPOTENCY_KEY

@@ -10,6 +10,7 @@ from domain.periods import YearMonth
 from persistence.offices import read_company
 from persistence.overview import read_plan_usage_totals, read_wallet_totals
 from schema import ids
+from schema.activity import ActivityConnection, resolve_activity
 from schema.context import Context, Info
 from schema.ids import IdKind
 from schema.loaders import AnyRow
@@ -80,6 +81,9 @@ class Company(Node):
     plan_usage_totals: list[PlanUsageTotal] = strawberry.field(
         resolver=_plan_usage_totals,
         description="Plan usage summed over the offices the caller can see, one total a service.",
+    )
+    activity: ActivityConnection = strawberry.field(
+        resolver=resolve_activity, description="The audit trail: who changed or bought what, last done first."
     )
 
 

@@ -5,7 +5,7 @@ Made by the edge for every request. The clock is read there; all of a request se
 
 from asyncio import Task, ensure_future
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -13,6 +13,7 @@ from uuid import UUID
 import strawberry
 
 from domain.access import Permission, Scope, Viewer
+from domain.payments import Processors
 from persistence.begin import Begin
 from persistence.database import Database
 from schema.connections import CursorSeal
@@ -34,6 +35,8 @@ class Context:
     cursor_key: bytes
     """Secret that seals cursors, the same in every process and after a restart."""
     renew_due: RenewDue
+    processors: Processors
+    """Where cards are saved and charged."""
     loaders: Loaders = field(init=False)
     _renewals: dict[Scope, Task[object]] = field(init=False, default_factory=dict)
 
@@ -57,6 +60,12 @@ class Context:
     def scope_of(self, company_id: UUID) -> Scope:
         """The scope for what hangs on a company object, which an operator may have got by its slug."""
         return self.scope.within(company_id)
+
+    def within(self, company_id: UUID) -> "Context":
+        """The same request inside one company, with loaders of its own unless it is the caller's. Raises NotFound."""
+        if company_id == self.scope.company_id:
+            return self
+        return replace(self, scope=self.scope_of(company_id))
 
     def cursors(self, shape: tuple[type, ...], *list_name: object) -> CursorSeal:
         return CursorSeal(self.cursor_key, shape, self.scope.company_id, *list_name)

@@ -8,12 +8,18 @@ import re
 from collections.abc import Awaitable, Callable
 from enum import StrEnum
 from typing import Any
+from uuid import UUID
 
 import strawberry
 from strawberry.extensions import FieldExtension
 
 from domain import errors
+from domain.money import Micros
+from domain.top_ups import TopUp as DomainTopUp
 from schema.context import Info
+from schema.payment_words import REASON_TEXTS, TopUpReason, TopUpState
+from schema.scalars import Money, money
+from schema.top_ups import TopUp, load_top_up
 from schema.words import describe
 
 
@@ -25,8 +31,16 @@ class UserErrorCode(StrEnum):
     TOO_LOW = "TOO_LOW"
     TOO_HIGH = "TOO_HIGH"
     WRONG_CURRENCY = "WRONG_CURRENCY"
+    QUOTE_CHANGED = "QUOTE_CHANGED"
+    LIMIT_REACHED = "LIMIT_REACHED"
+    PAYMENT_DECLINED = "PAYMENT_DECLINED"
+    NO_PAYMENT_METHOD = "NO_PAYMENT_METHOD"
+    PROCESSOR_UNAVAILABLE = "PROCESSOR_UNAVAILABLE"
     IDEMPOTENCY_CONFLICT = "IDEMPOTENCY_CONFLICT"
+    HOLD_RESOLVED = "HOLD_RESOLVED"
+    HOLD_EXPIRED = "HOLD_EXPIRED"
     ALREADY_REVERSED = "ALREADY_REVERSED"
+    NOT_REFUNDABLE = "NOT_REFUNDABLE"
 
 
 describe(
@@ -40,8 +54,16 @@ describe(
         "TOO_LOW": "An amount or count is below what is allowed.",
         "TOO_HIGH": "An amount or count is above what is allowed.",
         "WRONG_CURRENCY": "An amount is in another currency than the company's.",
+        "QUOTE_CHANGED": "The total is another than the person confirmed: show the new quote.",
+        "LIMIT_REACHED": "It is more than is left of a day's limit, or of what the office may owe.",
+        "PAYMENT_DECLINED": "The card was refused, or the cardholder did not confirm the payment.",
+        "NO_PAYMENT_METHOD": "The office has no card that could be charged: save one first.",
+        "PROCESSOR_UNAVAILABLE": "The card processor could not be reached, and no money was moved.",
         "IDEMPOTENCY_CONFLICT": "The idempotency key was used before, for something else.",
+        "HOLD_RESOLVED": "The hold was captured or released before, or its usage was recorded already.",
+        "HOLD_EXPIRED": "The hold's time is over. Usage that has happened is charged all the same.",
         "ALREADY_REVERSED": "The usage was taken back before, or is itself what takes another one back.",
+        "NOT_REFUNDABLE": "The top-up is not settled, or nothing of it is left to give back.",
     },
 )
 
@@ -53,13 +75,26 @@ CODES: dict[type[errors.FareboxError], UserErrorCode] = {
     errors.TooLow: UserErrorCode.TOO_LOW,
     errors.TooHigh: UserErrorCode.TOO_HIGH,
     errors.WrongCurrency: UserErrorCode.WRONG_CURRENCY,
+    errors.BelowMinimum: UserErrorCode.TOO_LOW,
+    errors.AboveMaximum: UserErrorCode.TOO_HIGH,
+    errors.LimitReached: UserErrorCode.LIMIT_REACHED,
+    errors.QuoteChanged: UserErrorCode.QUOTE_CHANGED,
+    errors.NoPaymentMethod: UserErrorCode.NO_PAYMENT_METHOD,
+    errors.PaymentDeclined: UserErrorCode.PAYMENT_DECLINED,
+    errors.PaymentUnavailable: UserErrorCode.PROCESSOR_UNAVAILABLE,
     errors.IdempotencyConflict: UserErrorCode.IDEMPOTENCY_CONFLICT,
+    errors.HoldResolved: UserErrorCode.HOLD_RESOLVED,
+    errors.HoldExpired: UserErrorCode.HOLD_EXPIRED,
     errors.AlreadyReversed: UserErrorCode.ALREADY_REVERSED,
+    errors.NotRefundable: UserErrorCode.NOT_REFUNDABLE,
 }
 """Every failure that a mutation can meet. Those of decks are met on the command line alone."""
 
 
-@strawberry.interface(description="A mistake a person can correct. When there is one, nothing was changed.")
+@strawberry.interface(
+    description="A mistake a person can correct. When there is one, nothing was changed; only a payment that was"
+    " refused leaves a top-up that says so."
+)
 class UserError:
     message: str = strawberry.field(description="What is wrong and what to do about it, in one sentence for a person.")
     code: UserErrorCode = strawberry.field(description="What kind of mistake it is, for a program.")
@@ -79,12 +114,32 @@ class IdempotencyUserError(UserError):
     differing_fields: list[str] = strawberry.field(description="Which fields of the input were different then.")
 
 
+@strawberry.type(description="An amount is beyond a limit. The limits that matter are told, the others are null.")
+class LimitUserError(UserError):
+    minimum: Money | None = strawberry.field(description="The least it may be.")
+    maximum: Money | None = strawberry.field(description="The most it may be; of a limit, all of it.")
+    remaining: Money | None = strawberry.field(description="What is left of the limit now.")
+
+
+async def _failed_top_up(root: "PaymentUserError", info: Info) -> TopUp | None:
+    return await load_top_up(info.context, root.top_up_id)
+
+
+@strawberry.type(description="There is no card to charge, or no money came from it.")
+class PaymentUserError(UserError):
+    top_up_id: strawberry.Private[UUID | None]
+    reason: TopUpReason = strawberry.field(description="Why.")
+    top_up: TopUp | None = strawberry.field(
+        resolver=_failed_top_up, description="The top-up that FAILED; null when nothing was tried."
+    )
+
+
 _MISSING_FIELD = re.compile(
     r"(Variable '\$\w+' has invalid value)(?: at )?([^:]*): Expected .* required field '(\w+)'", re.DOTALL
 )
 _VALUE_FOUND = re.compile(r"(, found|(?<!invalid) value): .*", re.DOTALL)
 
-USER_ERRORS = (InputUserError, IdempotencyUserError)
+USER_ERRORS = (InputUserError, LimitUserError, PaymentUserError, IdempotencyUserError)
 """For the schema object: nothing refers to these but through their interface."""
 
 
@@ -98,7 +153,36 @@ def user_error(error: errors.FareboxError) -> UserError:
         return IdempotencyUserError(
             message=error.message, code=code, field=path, differing_fields=list(error.differing_fields)
         )
+    if isinstance(error, errors.OutOfBounds):
+        return _limit_error(error, code, path)
+    if isinstance(error, errors.PaymentFailed):
+        return PaymentUserError(
+            message=error.message, code=code, field=path, reason=error.reason, top_up_id=error.top_up_id
+        )
     return InputUserError(message=error.message, code=code, field=path)
+
+
+def _limit_error(error: errors.OutOfBounds, code: UserErrorCode, path: list[str] | None) -> LimitUserError:
+    def told(micros: Micros | None) -> Money | None:
+        return None if micros is None else money(micros, error.currency)
+
+    return LimitUserError(
+        message=error.message,
+        code=code,
+        field=path,
+        minimum=told(error.minimum_micros),
+        maximum=told(error.maximum_micros),
+        remaining=told(error.remaining_micros),
+    )
+
+
+def payment_errors(top_up: DomainTopUp) -> list[UserError]:
+    """What to say of a top-up that FAILED; nothing of any other."""
+    if top_up.state is not TopUpState.FAILED or top_up.reason is None:
+        return []
+    is_unavailable = top_up.reason is TopUpReason.PROCESSOR_UNAVAILABLE
+    kind = errors.PaymentUnavailable if is_unavailable else errors.PaymentDeclined
+    return [user_error(kind(REASON_TEXTS[top_up.reason], reason=top_up.reason, top_up_id=top_up.id))]
 
 
 def bad_input_message(message: str) -> str:

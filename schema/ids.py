@@ -33,7 +33,17 @@ class IdKind(StrEnum):
     RATE_CARD = "crd"
     REJECTED_USAGE = "rej"
     POSTING = "pos"
+    HOLD = "hld"
+    ACTIVITY = "act"
+    TOP_UP = "top"
+    PAYMENT_METHOD = "pay"
+    CARD_SETUP = "set"
+    AUTO_RECHARGE = "aut"
+    """Its value is the office's."""
 
+
+NOTHING = UUID(int=0)
+"""What a text that is no id stands for where a story wants one: there is nothing of this id."""
 
 _KINDS = {kind.value: kind for kind in IdKind}
 

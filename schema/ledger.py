@@ -14,6 +14,7 @@ from schema.ids import IdKind, decode, encode
 from schema.loaders import AnyRow
 from schema.nodes import Node
 from schema.scalars import Money, money
+from schema.top_ups import TopUp, load_top_up
 from schema.usage_record import UsageRecord, load_record
 
 _WALLET_ACCOUNT = "wallet:"
@@ -23,6 +24,10 @@ async def _usage_record(root: "Posting", info: Info) -> UsageRecord | None:
     if not info.context.may(Permission.VIEW_USAGE):
         return None
     return await load_record(info, root.row.charge_id)
+
+
+async def _top_up(root: "Posting", info: Info) -> TopUp | None:
+    return await load_top_up(info.context, root.row.top_up_id)
 
 
 @strawberry.type(
@@ -36,11 +41,11 @@ class Posting(Node):
     source: str = strawberry.field(
         description="The account it came from: `wallet:UNIVERSAL`; `wallet:CALLING:2026-03`, a commitment's account"
         " of one cycle; `contract`, which grants commitments; `adjustment`; `expired`; `usage:CALLING` when usage"
-        " was reversed."
+        " was reversed; `card` and `receivable` (invoices), which pay for universal credits."
     )
     destination: str = strawberry.field(
         description="The account it went to: a wallet, `usage:CALLING` and its like, `expired`, `adjustment`,"
-        " `contract`."
+        " `contract`; `card`, `receivable` or `bank` when credits were given back."
     )
     change: Money = strawberry.field(description="The amount seen from the wallet: negative when it went out.")
     balance_after: Money = strawberry.field(
@@ -49,6 +54,10 @@ class Posting(Node):
     usage_record: UsageRecord | None = strawberry.field(
         resolver=_usage_record,
         description="The usage that was paid. Null for everything else, and for callers who may not see usage.",
+    )
+    top_up: TopUp | None = strawberry.field(
+        resolver=_top_up,
+        description="The top-up whose credits were added, or given back. Null for everything else.",
     )
     note: str | None = strawberry.field(description="Why, where a person gave a reason.")
 

@@ -15,14 +15,23 @@ from sqlalchemy import Row
 from strawberry.dataloader import DataLoader
 
 from domain.access import Scope
+from domain.money import Micros
+from domain.top_ups import Billing
+from persistence.activity import read_activities
+from persistence.auto_recharge import OfficeRecharge, read_auto_recharges
 from persistence.database import Database
 from persistence.directory import PartyKind, read_parties
 from persistence.history import read_history_records
+from persistence.holds import read_holds
 from persistence.offices import read_billing_cycles, read_office_numbers, read_offices
 from persistence.overview import read_plan_usage, read_plan_usage_by_id, read_wallet_cycles, read_wallets
+from persistence.payment_methods import read_billings, read_payment_methods
 from persistence.postings import read_postings
 from persistence.rate_list import read_rate_cards, read_rates
+from persistence.refunds import read_refundable
 from persistence.rejections import read_rejections
+from persistence.spendable import read_spendable
+from persistence.top_up_list import read_top_ups
 
 AnyRow = Row[Any]
 ById = DataLoader[UUID, AnyRow | None]
@@ -100,6 +109,62 @@ class Loaders:
     @cached_property
     def postings(self) -> ById:
         return self._by_id(read_postings)
+
+    @cached_property
+    def activities(self) -> ById:
+        return self._by_id(read_activities)
+
+    @cached_property
+    def top_ups(self) -> ById:
+        return self._by_id(read_top_ups)
+
+    @cached_property
+    def refundable(self) -> DataLoader[UUID, Micros]:
+        """By top-up."""
+
+        async def load(ids: list[UUID]) -> list[Micros]:
+            found = await read_refundable(self._database, self._scope, ids=ids)
+            return [found.get(wanted, 0) for wanted in ids]
+
+        return DataLoader(load_fn=load)
+
+    @cached_property
+    def payment_methods(self) -> ById:
+        return self._by_id(read_payment_methods)
+
+    @cached_property
+    def holds(self) -> ById:
+        return self._by_id(read_holds)
+
+    @cached_property
+    def can_spend(self) -> DataLoader[UUID, bool]:
+        """By office; false for one that is not visible."""
+
+        async def load(office_ids: list[UUID]) -> list[bool]:
+            rows = await read_spendable(self._database, self._scope, office_ids=office_ids, now=self._now)
+            found = {row.office_id: bool(row.can_spend) for row in rows}
+            return [found.get(office_id, False) for office_id in office_ids]
+
+        return DataLoader(load_fn=load)
+
+    @cached_property
+    def billings(self) -> DataLoader[UUID, Billing | None]:
+        async def load(office_ids: list[UUID]) -> list[Billing | None]:
+            found = await read_billings(self._database, self._scope, office_ids=office_ids, now=self._now)
+            return [found.get(office_id) for office_id in office_ids]
+
+        return DataLoader(load_fn=load)
+
+    @cached_property
+    def auto_recharges(self) -> DataLoader[UUID, OfficeRecharge | None]:
+        """By office."""
+
+        async def load(office_ids: list[UUID]) -> list[OfficeRecharge | None]:
+            read = await read_auto_recharges(self._database, self._scope, office_ids=office_ids, now=self._now)
+            found = {recharge.office_id: recharge for recharge in read}
+            return [found.get(office_id) for office_id in office_ids]
+
+        return DataLoader(load_fn=load)
 
     @cached_property
     def office_numbers(self) -> DataLoader[UUID, list[AnyRow]]:

@@ -8,10 +8,33 @@ from typing import Any
 
 import strawberry
 
+from schema.adjust_wallet import AdjustWalletPayload, resolve_adjust_wallet
+from schema.authorize_usage import (
+    AuthorizeUsagePayload,
+    ExtendHoldPayload,
+    resolve_authorize_usage,
+    resolve_extend_hold,
+)
+from schema.card_setup import (
+    SavePaymentMethodPayload,
+    StartPaymentMethodSetupPayload,
+    resolve_save_payment_method,
+    resolve_start_payment_method_setup,
+)
+from schema.configure_recharge import ConfigureAutoRechargePayload, resolve_configure_auto_recharge
 from schema.errors import TellUserErrors
+from schema.purchase import (
+    CompletePurchasePayload,
+    PurchaseCreditsPayload,
+    resolve_complete_purchase,
+    resolve_purchase_credits,
+)
 from schema.record_usage import RecordUsagePayload, resolve_record_usage
+from schema.refund_top_up import RefundTopUpPayload, resolve_refund_top_up
 from schema.replay_rejections import ReplayRejectedUsagePayload, resolve_replay_rejected_usage
+from schema.resolve_hold import CaptureHoldPayload, ReleaseHoldPayload, resolve_capture_hold, resolve_release_hold
 from schema.reverse_usage import ReverseUsagePayload, resolve_reverse_usage
+from schema.settle_invoice import SettleInvoicePayload, resolve_settle_invoice
 from schema.sync_directory import SyncDirectoryPayload, resolve_sync_directory
 
 
@@ -24,6 +47,45 @@ def _mutation(resolver: Callable[..., Any], payload: Callable[..., Any], descrip
     " `userErrors`; the other fields of a payload are then null, and counts 0."
 )
 class Mutation:
+    purchase_credits: PurchaseCreditsPayload = _mutation(
+        resolve_purchase_credits,
+        PurchaseCreditsPayload,
+        "Buys universal credits for an office, as quoted. By card they are there once the money is; by invoice at"
+        " once. Sending it again with the same key is always safe: a card is charged once.",
+    )
+    complete_purchase: CompletePurchasePayload = _mutation(
+        resolve_complete_purchase,
+        CompletePurchasePayload,
+        "Asks the card processor what became of a purchase that the cardholder had to confirm, or that is PENDING, and"
+        " settles it. Not needed, but quicker than waiting. Safe at any time.",
+    )
+    start_payment_method_setup: StartPaymentMethodSetupPayload = _mutation(
+        resolve_start_payment_method_setup,
+        StartPaymentMethodSetupPayload,
+        "Begins to save a card: the cardholder enters it at the card processor.",
+    )
+    save_payment_method: SavePaymentMethodPayload = _mutation(
+        resolve_save_payment_method,
+        SavePaymentMethodPayload,
+        "Makes the card that was entered the office's, in place of the one it had.",
+    )
+    refund_top_up: RefundTopUpPayload = _mutation(
+        resolve_refund_top_up,
+        RefundTopUpPayload,
+        "Gives unspent credits of a top-up back: to the card that paid, or off the invoice. They leave the wallet at"
+        " once.",
+    )
+    configure_auto_recharge: ConfigureAutoRechargePayload = _mutation(
+        resolve_configure_auto_recharge,
+        ConfigureAutoRechargePayload,
+        "Changes an office's auto-recharge. When the balance is below the threshold already, it recharges at once.",
+    )
+    settle_invoice: SettleInvoicePayload = _mutation(
+        resolve_settle_invoice,
+        SettleInvoicePayload,
+        "Records that invoiced top-ups were paid, so that they no longer count against the office's limit. For"
+        " operators.",
+    )
     record_usage: RecordUsagePayload = _mutation(
         resolve_record_usage,
         RecordUsagePayload,
@@ -47,4 +109,31 @@ class Mutation:
         "Takes a charge back: every source gets what it paid, plan units and prepaid credits into their own cycle"
         " while that is open. After it closed, prepaid credits come back as universal credits, and plan units do"
         " not.",
+    )
+    authorize_usage: AuthorizeUsagePayload = _mutation(
+        resolve_authorize_usage,
+        AuthorizeUsagePayload,
+        "Asks before usage begins whether the office's funds pay for it, and keeps them until the usage is recorded:"
+        " they are granted to nobody else meanwhile. Sending it again with the same key is always safe.",
+    )
+    extend_hold: ExtendHoldPayload = _mutation(
+        resolve_extend_hold,
+        ExtendHoldPayload,
+        "Keeps more for usage in progress, or for longer.",
+    )
+    capture_hold: CaptureHoldPayload = _mutation(
+        resolve_capture_hold,
+        CaptureHoldPayload,
+        "Reports and charges the usage that a hold was made for, and ends the hold, in one step. `recordUsage` of the"
+        " same event does the same; whichever comes second is a replay.",
+    )
+    release_hold: ReleaseHoldPayload = _mutation(
+        resolve_release_hold,
+        ReleaseHoldPayload,
+        "Gives back what a hold keeps, when its usage will not happen. Safe to send again.",
+    )
+    adjust_wallet: AdjustWalletPayload = _mutation(
+        resolve_adjust_wallet,
+        AdjustWalletPayload,
+        "Puts a wallet right, with a reason. For operators: an administrator buys credits instead.",
     )

@@ -13,16 +13,21 @@ import strawberry
 from domain.access import Permission
 from domain.errors import InvalidInput
 from persistence.offices import read_company
+from schema.activity import activity_of
+from schema.auto_recharge import office_auto_recharge
 from schema.company import company_of, viewer_of
 from schema.context import Context, Info
 from schema.directory import contact_of, group_of, member_of
+from schema.holds import MAY_SEE_HOLDS, hold_of
 from schema.ids import IdKind, parse
 from schema.ledger import posting_of
 from schema.loaders import AnyRow, ById, Loaders
 from schema.nodes import Node
 from schema.office import office_of
+from schema.payment_methods import payment_method_of
 from schema.rates import rate_card_of, rate_of
 from schema.rejections import rejected_usage_of
+from schema.top_ups import top_up_of
 from schema.usage_record import record_of
 from schema.wallets import plan_usage_of, wallet_of
 
@@ -43,6 +48,7 @@ _DIRECTORY = frozenset({Permission.VIEW_USAGE, Permission.SYNC_DIRECTORY})
 _WALLETS = frozenset({Permission.VIEW_WALLETS})
 _RATES = frozenset({Permission.VIEW_RATES})
 _REJECTIONS = frozenset({Permission.VIEW_USAGE, Permission.RECORD_USAGE})
+_ACTIVITY = frozenset({Permission.VIEW_ACTIVITY})
 
 _KINDS = {
     IdKind.OFFICE: _Kind(lambda of: of.offices, lambda row, _: office_of(row)),
@@ -56,8 +62,14 @@ _KINDS = {
     IdKind.RATE_CARD: _Kind(lambda of: of.rate_cards, lambda row, _: rate_card_of(row), _RATES),
     IdKind.REJECTED_USAGE: _Kind(lambda of: of.rejections, lambda row, _: rejected_usage_of(row), _REJECTIONS),
     IdKind.POSTING: _Kind(lambda of: of.postings, lambda row, _: posting_of(row), _WALLETS),
+    IdKind.HOLD: _Kind(lambda of: of.holds, lambda row, _: hold_of(row), MAY_SEE_HOLDS),
+    IdKind.ACTIVITY: _Kind(lambda of: of.activities, activity_of, _ACTIVITY),
+    IdKind.TOP_UP: _Kind(lambda of: of.top_ups, lambda row, _: top_up_of(row), _WALLETS),
+    IdKind.PAYMENT_METHOD: _Kind(
+        lambda of: of.payment_methods, lambda row, context: payment_method_of(row, context.now), _WALLETS
+    ),
 }
-_RENEWED = frozenset({IdKind.WALLET, IdKind.PLAN_USAGE})
+_RENEWED = frozenset({IdKind.WALLET, IdKind.PLAN_USAGE, IdKind.HOLD})
 
 
 async def find_node(context: Context, text: str) -> Node | None:
@@ -70,7 +82,11 @@ async def find_node(context: Context, text: str) -> Node | None:
         return viewer if viewer.id == text else None
     if kind is IdKind.COMPANY:
         return await _company(context, value)
-    way = _KINDS[kind]
+    if kind is IdKind.AUTO_RECHARGE:
+        return await office_auto_recharge(context, value) if context.may(Permission.VIEW_WALLETS) else None
+    way = _KINDS.get(kind)
+    if way is None:
+        return None
     if way.opened_by and not way.opened_by & context.viewer.permissions:
         return None
     if kind in _RENEWED:

@@ -7,14 +7,18 @@ import strawberry
 
 from domain.access import Permission
 from domain.errors import NotFound
+from domain.top_ups import Billing
 from persistence.offices import count_offices, read_office_page
+from schema.auto_recharge import AutoRecharge, office_auto_recharge
 from schema.billing_cycle import BillingCycle, billing_cycle, cycle_count
 from schema.connections import After, Before, CountedConnection, First, Last, page, window_of
-from schema.context import Info
+from schema.context import Context, Info
 from schema.ids import IdKind, decode, encode
 from schema.loaders import AnyRow, InMonth, Newest
 from schema.nodes import Node
-from schema.scalars import CountryCode, PhoneNumber, TimeZone
+from schema.payment_methods import PaymentMethod, load_payment_method
+from schema.purchase_options import CreditPurchaseOptions, purchase_options_of
+from schema.scalars import CountryCode, Money, PhoneNumber, TimeZone, money
 from schema.search import searchable
 from schema.wallets import Month, PlanUsage, Wallet, office_plan_usage, wallet_of
 from schema.words import PaymentTerms
@@ -59,6 +63,46 @@ async def _plan_usage(root: "Office", info: Info, month: Month = None) -> list[P
     return await office_plan_usage(info.context, InMonth(root.key, month.number if month else None))
 
 
+async def _billing(context: Context, office_id: UUID) -> Billing:
+    context.viewer.require(Permission.VIEW_WALLETS)
+    billing = await context.loaders.billings.load(office_id)
+    if billing is None:
+        raise NotFound("This office is no longer there.")
+    return billing
+
+
+async def _payment_method(root: "Office", info: Info) -> PaymentMethod | None:
+    card = (await _billing(info.context, root.key)).card
+    is_by_card = root.payment_terms is PaymentTerms.CARD
+    return await load_payment_method(info.context, card.id) if card and is_by_card else None
+
+
+async def _invoice_limit_remaining(root: "Office", info: Info) -> Money | None:
+    billing = await _billing(info.context, root.key)
+    if billing.payment_terms is not PaymentTerms.INVOICE:
+        return None
+    return money(max(0, billing.invoice_limit_micros - billing.owed_micros), billing.currency)
+
+
+async def _purchase_options(root: "Office", info: Info) -> CreditPurchaseOptions:
+    return purchase_options_of(await _billing(info.context, root.key))
+
+
+async def _auto_recharge(root: "Office", info: Info) -> AutoRecharge:
+    recharge = await office_auto_recharge(info.context, root.key)
+    if recharge is None:
+        raise NotFound("This office is no longer there.")
+    return recharge
+
+
+async def _can_spend(root: "Office", info: Info) -> bool:
+    context = info.context
+    if not context.may(Permission.HOLD_FUNDS):
+        context.viewer.require(Permission.VIEW_WALLETS)
+    await context.renewed()
+    return await context.loaders.can_spend.load(root.key)
+
+
 def _can_purchase(root: "Office", info: Info) -> bool:
     return info.context.may(Permission.PURCHASE_CREDITS)
 
@@ -86,6 +130,15 @@ class Office(Node):
         " day. A change counts from the end of the current cycle."
     )
     payment_terms: PaymentTerms = strawberry.field(description="How it pays for the credits it buys.")
+    payment_method: PaymentMethod | None = strawberry.field(
+        resolver=_payment_method,
+        description="The saved card. Null when none is saved, and for an office that pays by invoice.",
+    )
+    invoice_limit_remaining: Money | None = strawberry.field(
+        resolver=_invoice_limit_remaining,
+        description="What an office that pays by invoice may still buy, tax included, before it has to pay one. Null"
+        " for an office that pays by card.",
+    )
     billing_cycle: BillingCycle = strawberry.field(resolver=_billing_cycle, description="The current cycle.")
     billing_cycles: list[BillingCycle] = strawberry.field(
         resolver=_billing_cycles,
@@ -97,6 +150,15 @@ class Office(Node):
     plan_usage: list[PlanUsage] = strawberry.field(
         resolver=_plan_usage,
         description="What its plan includes in a billing cycle and how much of it is used, one row a service.",
+    )
+    auto_recharge: AutoRecharge = strawberry.field(resolver=_auto_recharge, description="Its auto-recharge, on or off.")
+    can_spend: bool = strawberry.field(
+        resolver=_can_spend,
+        description="True while usage that has not happened yet would be granted: the office is not suspended, and"
+        " something is left above what holds keep. Usage that has happened is charged either way.",
+    )
+    purchase_options: CreditPurchaseOptions = strawberry.field(
+        resolver=_purchase_options, description="What may be bought for it, and the tax on it."
     )
     can_purchase: bool = strawberry.field(
         resolver=_can_purchase, description="Whether the caller may buy credits for it."

@@ -169,7 +169,7 @@ def _payload(decisions: Sequence[Decision]) -> RecordUsagePayload:
     counts = Counter(decision.outcome for decision in decisions)
     return RecordUsagePayload(
         cost_micros=sum(decision.cost_micros for decision in decisions),
-        results=[_result(decision) for decision in decisions],
+        results=[result_of(decision) for decision in decisions],
         charged_count=counts[Outcome.CHARGED],
         replayed_count=counts[Outcome.REPLAYED],
         conflict_count=counts[Outcome.CONFLICT],
@@ -177,7 +177,7 @@ def _payload(decisions: Sequence[Decision]) -> RecordUsagePayload:
     )
 
 
-def _result(decision: Decision) -> RecordUsageResult:
+def result_of(decision: Decision) -> RecordUsageResult:
     return RecordUsageResult(
         decision=decision,
         event_id=decision.event.event_id,

@@ -6,7 +6,8 @@ from uuid import UUID
 import strawberry
 
 from domain.access import Permission
-from domain.stories.charge import MAX_REASON_CHARACTERS, ReversalDone, reverse_usage
+from domain.reasons import MAX_REASON_CHARACTERS
+from domain.stories.charge import ReversalDone, reverse_usage
 from domain.usage import MAX_KEY_CHARACTERS
 from schema.context import Info
 from schema.errors import UserError

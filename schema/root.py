@@ -6,19 +6,24 @@ Resolvers live beside the types they return; a new root field is a line here.
 import strawberry
 from strawberry.schema.config import StrawberryConfig
 
+from schema.auto_recharge import AutoRecharge, resolve_auto_recharge
 from schema.company import Company, Viewer, resolve_company, resolve_viewer
 from schema.defaults import leave_out_null_defaults
 from schema.directory import UsagePartyConnection, resolve_usage_parties
 from schema.errors import USER_ERRORS
+from schema.holds import Hold, resolve_hold
 from schema.ledger import PostingConnection, resolve_ledger
 from schema.mutation import Mutation
 from schema.node import resolve_node, resolve_nodes
 from schema.nodes import Node
 from schema.office import Office, OfficeConnection, resolve_office, resolve_offices
 from schema.one_of import name_the_place_of_one_of
+from schema.quote_purchase import CreditPurchaseQuote, resolve_quote_credit_purchase
+from schema.quote_usage import UsageQuote, resolve_quote_usage
 from schema.rates import RateConnection, resolve_rates
 from schema.rejections import RejectedUsageConnection, resolve_rejected_usage
 from schema.scalars import SCALARS
+from schema.top_ups import TopUp, TopUpConnection, resolve_top_up, resolve_top_ups
 from schema.usage_history import UsageRecordConnection, resolve_usage_history
 from schema.usage_record import UsageRecord, resolve_usage_record
 from schema.wallets import PlanUsage, Wallet, resolve_plan_usage, resolve_wallets
@@ -60,8 +65,25 @@ class Query:
         resolver=resolve_usage_parties,
         description='Members, groups and contacts by name: the typeahead of the filter "User, group, or contact".',
     )
+    auto_recharge: AutoRecharge | None = strawberry.field(
+        resolver=resolve_auto_recharge, description="An office's auto-recharge."
+    )
+    top_ups: TopUpConnection | None = strawberry.field(
+        resolver=resolve_top_ups,
+        description="Everything that was bought for an office, by people and by auto-recharge, last made first; what"
+        " failed and what was skipped too.",
+    )
+    top_up: TopUp | None = strawberry.field(resolver=resolve_top_up, description="One top-up.")
     ledger: PostingConnection | None = strawberry.field(
         resolver=resolve_ledger, description="What moved in and out of a wallet, last posted first."
+    )
+    quote_credit_purchase: CreditPurchaseQuote | None = strawberry.field(
+        resolver=resolve_quote_credit_purchase,
+        description="What credits would cost with tax, and what would stop the purchase. For callers who may buy.",
+    )
+    quote_usage: UsageQuote | None = strawberry.field(
+        resolver=resolve_quote_usage,
+        description="What usage would cost and who would pay, before it happens; also whether it would be authorized.",
     )
     rates: RateConnection = strawberry.field(
         resolver=resolve_rates, description="The company's rates, by prefix; past and coming ones included."
@@ -70,6 +92,7 @@ class Query:
         resolver=resolve_rejected_usage,
         description="Reported usage that could not be charged and can be replayed, last reported first.",
     )
+    hold: Hold | None = strawberry.field(resolver=resolve_hold, description="One hold.")
     node: Node | None = strawberry.field(
         resolver=resolve_node, description="Any object that has an id; null when there is none the caller may see."
     )

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, NewType
+from urllib.parse import urlsplit
 
 import strawberry
 from graphql import GraphQLError, StringValueNode, ValueNode, print_ast
@@ -33,6 +34,9 @@ PhoneNumber = NewType("PhoneNumber", str)
 CurrencyCode = NewType("CurrencyCode", str)
 CountryCode = NewType("CountryCode", str)
 TimeZone = NewType("TimeZone", str)
+URL = NewType("URL", str)
+
+MAX_URL_CHARACTERS = 2_000
 
 _DATE_TIME = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?(?:[Zz]|[+-][0-9]{2}:[0-9]{2})"
@@ -40,6 +44,8 @@ _DATE_TIME = re.compile(
 _PHONE_NUMBER = re.compile(r"\+[1-9][0-9]{1,14}")
 _CURRENCY_CODE = re.compile(r"[A-Z]{3}")
 _COUNTRY_CODE = re.compile(r"[A-Z]{2}")
+_URL = re.compile(r"https?://[!#-;=?-\[\]_a-z~]+")
+"""The characters of RFC 3986, in which nothing can be hidden."""
 _BIG_INT = re.compile(r"-?(?:0|[1-9][0-9]{0,18})")
 _BIG_INT_LIMIT = 2**63
 
@@ -85,6 +91,23 @@ def _parse_time_zone(text: str) -> TimeZone:
     if known_time_zone(text):
         return TimeZone(text)
     raise InvalidInput(f"{text[:40]!r} is not a time zone: write an IANA name such as America/New_York.")
+
+
+def _parse_url(text: str) -> URL:
+    if len(text) <= MAX_URL_CHARACTERS and _URL.fullmatch(text) and _has_host(text):
+        return URL(text)
+    raise InvalidInput(
+        f"{text[:40]!r} is not an address of the web: write at most {MAX_URL_CHARACTERS} characters that begin with"
+        " https:// or http://, as in https://app.example/credits."
+    )
+
+
+def _has_host(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return bool(parts.hostname) and parts.username is None and parts.port != 0
+    except ValueError:  # a port or a bracketed host that is none
+        return False
 
 
 def _scalar(
@@ -175,6 +198,13 @@ SCALARS: dict[object, ScalarDefinition] = {
         "A time zone by its IANA name, as in `America/New_York`.",
         "https://www.iana.org/time-zones",
         _parse_time_zone,
+    ),
+    URL: _scalar(
+        "URL",
+        f"An address of the web that begins with `https://` or `http://` and names a host, at most {MAX_URL_CHARACTERS}"
+        " characters; other characters than those of RFC 3986 are percent-encoded.",
+        "https://url.spec.whatwg.org/",
+        _parse_url,
     ),
 }
 """Every scalar of the contract, by the Python type that stands for it."""

@@ -12,11 +12,12 @@ from uuid import UUID
 import strawberry
 
 from domain.access import Permission
-from domain.catalogue import RATE_UNITS, USAGE_UNITS
+from domain.catalogue import USAGE_UNITS
 from domain.explanation import Paid, allocations_of, explain, sources_of
 from domain.periods import YearMonth
 from domain.rates import Increment
 from domain.waterfall import Coverage
+from schema.allocations import Allocation, AppliedRate, allocations_shown, rate_of_row
 from schema.context import Info
 from schema.directory import Contact, Group, Member
 from schema.ids import IdKind, decode, encode
@@ -25,20 +26,14 @@ from schema.nodes import Node
 from schema.office import Office, office_of_record
 from schema.scalars import (
     BigInt,
-    BillingIncrement,
-    CurrencyCode,
-    Decimal,
     Money,
     PhoneNumber,
     Quantity,
     TelephonyAddress,
-    billing_increment,
     money,
-    rate_amount,
 )
 from schema.usage_details import UsageDetails, address_from, address_to, details_of
-from schema.wallets import Wallet, wallet_of
-from schema.words import Direction, GroupKind, RateUnit, Service, UsageType, UsageUnit, WalletSource, describe
+from schema.words import Direction, GroupKind, Service, UsageType, WalletSource, describe
 
 
 class UsageRecordState(StrEnum):
@@ -58,56 +53,9 @@ describe(
 )
 
 
-async def _wallet_of(root: "Allocation", info: Info) -> Wallet | None:
-    context = info.context
-    if root.source is WalletSource.PLAN or not context.may(Permission.VIEW_WALLETS):
-        return None
-    await context.renewed()
-    for row in await context.loaders.wallets_of_office.load(root.row.office_id):
-        if row.kind == root.source.value:
-            return wallet_of(row, context.now)
-    return None
-
-
-@strawberry.type(description="What one source paid of a charge.")
-class Allocation:
-    row: strawberry.Private[AnyRow]
-    source: WalletSource = strawberry.field(description="Who paid.")
-    wallet: Wallet | None = strawberry.field(
-        resolver=_wallet_of,
-        description="The wallet that paid. Null for the plan allowance, and for callers who may not see wallets.",
-    )
-    quantity: Quantity = strawberry.field(
-        description="The share of the quantity. Wallets share what the plan left in proportion to what they paid, in"
-        " whole units."
-    )
-    amount: Money = strawberry.field(description="What it paid; for the plan allowance, the worth of what it covered.")
-
-
-@strawberry.type(description="The rate at the time of charging; a later deck does not change it.")
-class AppliedRate:
-    amount: Decimal = strawberry.field(description="Price of one `unit`, nine decimals.")
-    currency_code: CurrencyCode = strawberry.field(description="The company's currency.")
-    unit: RateUnit = strawberry.field(description="What `amount` is the price of.")
-    billing_increment: BillingIncrement | None = strawberry.field(
-        description="How the seconds of a call were raised. Null for everything else."
-    )
-    connection_fee: Money | None = strawberry.field(
-        description="Added once to every connected call, never covered by the plan. Null when there is none."
-    )
-    destination: str | None = strawberry.field(description="What the deck calls the numbers of this rate.")
-
-
 def _allocations(root: "UsageRecord") -> list[Allocation]:
-    return [
-        Allocation(
-            row=root.row,
-            source=share.source,
-            quantity=Quantity(value=BigInt(share.quantity), unit=root.quantity.unit),
-            amount=money(share.micros, root.row.currency),
-        )
-        for share in allocations_of(paid_of(root.row))
-    ]
+    row = root.row
+    return allocations_shown(allocations_of(paid_of(row)), row.office_id, root.quantity.unit, row.currency)
 
 
 def _explanation(root: "UsageRecord") -> list[str]:
@@ -225,7 +173,7 @@ def record_of(row: AnyRow) -> UsageRecord:
         phone_number=_own_number(row),
         duration_seconds=row.duration_seconds,
         quantity=Quantity(value=BigInt(row.quantity), unit=unit),
-        rate=_rate(row, unit),
+        rate=rate_of_row(row, unit),
         list_price=money(row.list_price_micros, row.currency),
         cost=money(row.cost_micros, row.currency),
         wallet_sources=sources_of(service, row.sources),
@@ -280,18 +228,6 @@ def _own_number(row: AnyRow) -> TelephonyAddress | None:
     if row.direction == Direction.OUTBOUND.value:
         return address_from(row) if row.from_kind else None
     return address_to(row) if row.direction and row.to_kind else None
-
-
-def _rate(row: AnyRow, unit: UsageUnit) -> AppliedRate:
-    fee = row.connection_fee_micros
-    return AppliedRate(
-        amount=rate_amount(row.rate_nanos),
-        currency_code=CurrencyCode(row.currency),
-        unit=RATE_UNITS[unit],
-        billing_increment=billing_increment(row.first_seconds, row.next_seconds) if unit is UsageUnit.SECOND else None,
-        connection_fee=money(fee, row.currency) if fee else None,
-        destination=row.destination,
-    )
 
 
 def paid_of(row: AnyRow) -> Paid:

@@ -20,6 +20,7 @@ from schema.scalars import BigInt, Decimal, Money, money, percent
 from schema.words import Service, UsageType, UsageUnit, WalletKind
 
 if TYPE_CHECKING:
+    from schema.auto_recharge import AutoRecharge
     from schema.office import Office
 
 MAX_WALLET_OFFICES = 100
@@ -39,6 +40,12 @@ async def _office_of(root: "Wallet | PlanUsage", info: Info) -> "Office":
     if row is None:
         raise NotFound("This office is no longer there.")
     return office_of(row)
+
+
+async def _auto_recharge(root: "Wallet", info: Info) -> "AutoRecharge | None":
+    from schema.auto_recharge import office_auto_recharge  # a top-up shows its wallet, and a recharge its last top-up
+
+    return await office_auto_recharge(info.context, root.row.office_id) if root.kind is WalletKind.UNIVERSAL else None
 
 
 async def _cycles_of(
@@ -102,6 +109,9 @@ class Wallet(Node):
     expires_at: datetime | None = strawberry.field(
         description="When what is left expires: at the end of the wallet's cycle. Null for universal credits, which"
         " never do, and while nothing is granted."
+    )
+    auto_recharge: Annotated["AutoRecharge", strawberry.lazy("schema.auto_recharge")] | None = strawberry.field(
+        resolver=_auto_recharge, description="Of universal credits: the office's auto-recharge. Null for the others."
     )
     cycles: list[WalletCycle] = strawberry.field(
         resolver=_cycles_of,

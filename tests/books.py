@@ -9,8 +9,8 @@ from uuid import UUID
 from domain.catalogue import Cadence, Service, UsageType, WalletKind
 from domain.charging import Charge, Charged, Directory, Known, KnownCharge, charge_batch
 from domain.funds import AllowanceTerms, CommitmentTerms, Funds, OfficeTerms
-from domain.ledger import CONTRACT, UNIVERSAL, Books, Details
-from domain.money import parse_micros
+from domain.ledger import ADJUSTMENT, CONTRACT, UNIVERSAL, Books, Details
+from domain.money import Currency, parse_micros
 from domain.numbers import office_line
 from domain.periods import CycleTerms
 from domain.rates import NewRate, Rate, RateBook
@@ -74,6 +74,7 @@ class Office:
             terms=terms,
             late_window=window,
             decks=(),
+            currency=Currency.USD,
         )
         funds = Funds(
             office=office,
@@ -163,12 +164,25 @@ class Office:
         out_of = sum(posting.amount_micros for posting in self.books.postings if posting.source == account)
         return into - out_of
 
+    def _adjusted(self, account: str) -> int:
+        into = [
+            item.amount_micros
+            for item in self.books.postings
+            if (item.source, item.destination) == (ADJUSTMENT, account)
+        ]
+        out = [
+            item.amount_micros
+            for item in self.books.postings
+            if (item.source, item.destination) == (account, ADJUSTMENT)
+        ]
+        return sum(into) - sum(out)
+
     def assert_books_hold(self) -> None:
         assert self.posted(UNIVERSAL) == self.funds.universal_micros
         for account in self.funds.commitment_cycles:
             assert self.posted(account.account) == account.balance_micros >= 0
             parts = account.spent_micros + account.expired_micros + account.balance_micros
-            assert parts == account.committed_micros
+            assert parts == account.committed_micros + self._adjusted(account.account)
             assert account.closed_at is None or account.balance_micros == 0
         for allowance in self.funds.allowance_cycles.values():
             assert 0 <= allowance.spent_quantity <= allowance.committed_quantity

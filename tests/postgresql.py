@@ -59,7 +59,7 @@ def _start_in(data: Path) -> PostgresServer:
     with (data / "postgresql.conf").open("a", encoding="utf-8") as file:
         file.write(SETTINGS)
     try:
-        _pg_ctl(server, "-l", str(server.log), "-o", f"-h '' -k '{data}'", "start")
+        _launch(server)
         # It finds the server running, and takes it for its own.
         server.start()
     except BaseException:
@@ -67,6 +67,16 @@ def _start_in(data: Path) -> PostgresServer:
             _pg_ctl(server, "-m", "immediate", "stop")
         raise
     return server
+
+
+def start_again(server: PostgresServer) -> None:
+    """After it was killed. Raises SubprocessError while something of the old one is still there."""
+    _launch(server)
+    server.ensure_postgres_running()
+
+
+def _launch(server: PostgresServer) -> None:
+    _pg_ctl(server, "-l", str(server.log), "-o", f"-h '' -k '{server.pgdata}'", "start")
 
 
 def _pg_ctl(server: PostgresServer, *words: str) -> None:

@@ -1,8 +1,18 @@
-"""Keeping the books: `migrate`, `verify`, `renew`."""
+"""Keeping the books: `migrate`, `verify`, `renew`, `settle`, `settle-invoice`."""
+
+from typing import Annotated
+from uuid import uuid4
+
+import typer
 
 from api.clock import utc_now
-from api.commands.console import fail, out, run, settings_or_fail
+from api.commands.console import fail, operator, out, run, settings_or_fail, the_company
+from domain.errors import InvalidInput
+from domain.money import Currency, money_text
+from domain.stories.invoice import InvoicesPaid
+from domain.stories.invoice import settle_invoice as pay_invoice
 from domain.stories.renew import renew_due
+from domain.usage import OfficeReference
 from persistence.begin import Begin
 from persistence.database import Database
 
@@ -63,3 +73,51 @@ def renew() -> None:
 
     count = run(story, makes_database=False)
     out.print(f"{count:,} offices renewed." if count else "No office was due.")
+
+
+def settle() -> None:
+    """Do one round of what the server's worker does, now: collect top-ups, give refunds, judge, renew."""
+    from api.payments.processors import build_processors, close_processors
+    from api.worker import JobsFailed, run_once
+
+    async def story(database: Database, begin: Begin) -> dict[str, int]:
+        processors = build_processors(settings_or_fail(), database)
+        try:
+            return await run_once(begin, processors, utc_now())
+        finally:
+            close_processors(processors)
+
+    try:
+        done = run(story, makes_database=False)
+    except JobsFailed as failed:
+        fail(str(failed))
+    for name, count in done.items():
+        out.print(f"{count:>9,} {name}")
+
+
+def settle_invoice(
+    office: Annotated[str, typer.Option(help="Slug of the office that paid.")],
+    top_up: Annotated[
+        list[str] | None, typer.Option(help="Id of a top-up that was paid, top_…; may be repeated. By default all.")
+    ] = None,
+    company: Annotated[
+        str | None, typer.Option(help="Slug of the company; not needed while there is only one.")
+    ] = None,
+) -> None:
+    """Clear what an invoiced office owes, once it has paid; what was paid before is left out."""
+    from schema.ids import IdKind, encode, require
+
+    async def story(database: Database, begin: Begin) -> tuple[InvoicesPaid, Currency]:
+        facts, now, named = await the_company(database, company), utc_now(), OfficeReference(slug=office)
+        ids = tuple(require(IdKind.TOP_UP, text, "topUpIds") for text in top_up) if top_up else None
+        found = await begin.find_offices(facts.id, [named])
+        if named not in found:
+            raise InvalidInput(f"There is no office {office!r}. Known: {', '.join(facts.offices)}.")
+        key = f"settle-invoice {uuid4().hex}"
+        viewer = operator(facts.id, now)
+        return await pay_invoice(begin, viewer, found[named], top_up_ids=ids, key=key, now=now), facts.currency
+
+    paid, currency = run(story, makes_database=False)
+    for top_up_id in paid.top_up_ids:
+        out.print(encode(IdKind.TOP_UP, top_up_id))
+    out.print(f"{money_text(paid.total_micros, currency)} paid." if paid.top_up_ids else "Nothing was owed.")

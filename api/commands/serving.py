@@ -43,6 +43,8 @@ def serve(
         fail("--demo fills a token into the page: it is for local runs only.")
     run(_nothing)  # the database answers and is migrated, or this says why not
     address = f"http://{'localhost' if host in ('127.0.0.1', '0.0.0.0', '::') else host}:{port}"  # noqa: S104
+    if port and settings.public_url is None and settings.env is Environment.LOCAL:
+        os.environ[f"{PREFIX}PUBLIC_URL"] = address  # the sandbox's pages are linked to there
     if demo:
         os.environ[f"{PREFIX}DEMO_TOKEN"] = token_text = _demo_token(settings)
         out.print(f"GraphiQL:  {address}/graphql")

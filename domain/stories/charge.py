@@ -7,17 +7,21 @@ from typing import NamedTuple
 from uuid import UUID
 
 from domain.access import Permission, Role, Scope, Viewer
-from domain.batch import check_batch, has_control_characters
+from domain.activity import Activity, Change, TargetKind, act
+from domain.batch import check_batch
 from domain.charging import Decision, Outcome, Rejection, charge_batch
-from domain.errors import IdempotencyConflict, InvalidInput, NotFound, NotPermitted
+from domain.errors import NotFound, NotPermitted
+from domain.idempotency import check_key, check_same
+from domain.money import Currency, money_text
 from domain.ports import Door
+from domain.reasons import check_reason
 from domain.renewal import renew
-from domain.reversal import reverse
-from domain.usage import MAX_BATCH_EVENTS, MAX_KEY_CHARACTERS, RejectionCode, UsageEvent
+from domain.reversal import PastCharge, reverse
+from domain.stories.recharge import judge_recharge
+from domain.usage import MAX_BATCH_EVENTS, RejectionCode, UsageEvent
 from domain.works import UsedKey
 
 REVERSE = "reverseUsage"
-MAX_REASON_CHARACTERS = 500
 
 
 async def record_usage(
@@ -46,21 +50,22 @@ async def record_usage(
     for office_id in sorted({office for office in offices.values() if scope.covers(office)}):
         places = [at for at, event in enumerate(events) if event.office and offices.get(event.office) == office_id]
         batch = [events[at] for at in places]
-        story = partial(_charge_office, door, scope, office_id, batch, now=now, is_backfill=is_backfill)
+        story = partial(charge_office, door, scope, office_id, batch, now=now, is_backfill=is_backfill)
         for at, decision in zip(places, await door.again(story), strict=True):
             decisions[at] = decision
     return decisions
 
 
-async def _charge_office(
+async def charge_office(
     door: Door,
     scope: Scope,
     office_id: UUID,
     batch: Sequence[UsageEvent],
     *,
     now: datetime,
-    is_backfill: bool,
+    is_backfill: bool = False,
 ) -> list[Decision]:
+    """One transaction. A hold under the key of an event that is charged ends with it (R28)."""
     async with door.begin(scope.company, now) as work:
         books = await work.lock_books(office_id, with_history=is_backfill)
         known = await work.known([event.key for event in batch])
@@ -74,6 +79,7 @@ async def _charge_office(
             taken={key for key, kept in known.rejections.items() if not scope.covers(kept.office_id)},
             is_backfill=is_backfill,
         )
+        await judge_recharge(work, books)
         await work.save_names(charged.believed, office_id, scope)
         await work.save_charges(books, charged, known)
     return charged.decisions
@@ -109,7 +115,7 @@ async def replay_rejected(
         waiting.sort(key=lambda event: (event.occurred_at, event.event_id))
         for start in range(0, len(waiting), MAX_BATCH_EVENTS):
             batch = waiting[start : start + MAX_BATCH_EVENTS]
-            story = partial(_charge_office, door, scope, office_id, batch, now=now, is_backfill=is_backfill)
+            story = partial(charge_office, door, scope, office_id, batch, now=now, is_backfill=is_backfill)
             decisions += await door.again(story)
     return decisions
 
@@ -128,14 +134,9 @@ async def reverse_usage(
     Raises NotPermitted, NotFound, AlreadyReversed, IdempotencyConflict, InvalidInput.
     """
     viewer.require(Permission.REVERSE_USAGE)
-    if not reason.strip() or len(reason) > MAX_REASON_CHARACTERS or has_control_characters(reason):
-        raise InvalidInput(f"Say why in one line of 1 to {MAX_REASON_CHARACTERS} characters.", field=("reason",))
-    if not 0 < len(key) <= MAX_KEY_CHARACTERS or has_control_characters(key):
-        raise InvalidInput(
-            f"A key has 1 to {MAX_KEY_CHARACTERS} characters, none of them control characters.",
-            field=("idempotencyKey",),
-        )
-    return await door.again(partial(_reverse, door, viewer, charge_id, key=key, reason=reason.strip(), now=now))
+    reason = check_reason(reason)
+    check_key(key)
+    return await door.again(partial(_reverse, door, viewer, charge_id, key=key, reason=reason, now=now))
 
 
 async def _reverse(
@@ -160,18 +161,11 @@ async def _reverse(
         reversal = reverse(books, original, reason=reason, author=viewer.name)
         await work.save_reversal(books, reversal)
         await work.save_key(key, UsedKey(REVERSE, facts, reversal.id))
+        await work.save_activity(_reversed(viewer, original, reason, books.funds.office.currency))
     return ReversalDone(reversal.id, charge_id, is_replayed=False)
 
 
-def check_same(used: UsedKey, operation: str, facts: dict[str, str]) -> None:
-    """Raises IdempotencyConflict when a key comes again with something else (R32)."""
-    if used.operation != operation:
-        raise IdempotencyConflict(
-            f"This idempotency key belongs to {used.operation}.", differing_fields=("idempotencyKey",)
-        )
-    differing = tuple(name for name, value in facts.items() if used.facts.get(name) != value)
-    if differing:
-        raise IdempotencyConflict(
-            "This idempotency key was used with other facts: take a new key for a new request.",
-            differing_fields=differing,
-        )
+def _reversed(viewer: Viewer, original: PastCharge, reason: str, currency: Currency) -> Activity:
+    cost = Change("cost", money_text(original.payment.cost_micros, currency), money_text(0, currency))
+    target = (TargetKind.USAGE_RECORD, original.id)
+    return act(viewer, REVERSE, cost, Change("reason", None, reason), office_id=original.office_id, target=target)

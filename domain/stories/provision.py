@@ -6,11 +6,13 @@ from functools import partial
 from uuid import UUID
 
 from domain.access import Permission, Scope, Viewer
+from domain.activity import Change, TargetKind, act, by_command
 from domain.directory import check_directory
 from domain.errors import NotFound
 from domain.ledger import CONTRACT, Books, Details
+from domain.money import Currency
 from domain.periods import CycleTerms, first_instant
-from domain.plan_changes import check_plan, compare_company, compare_office
+from domain.plan_changes import check_plan, company_changes, compare_company, compare_office, office_changes
 from domain.ports import DirectorySync, Door, PlanWork
 from domain.provisioning import (
     CompanyPlan,
@@ -22,6 +24,10 @@ from domain.provisioning import (
 from domain.rate_cards import CardLoaded, place_card
 from domain.rates import NewRate
 from domain.renewal import change_terms, open_first_cycle, raise_allowance, raise_commitment, renew
+
+APPLY = "apply"
+SYNC = "syncDirectory"
+IMPORT_RATES = "import-rates"
 
 
 async def apply_company(door: Door, plan: CompanyPlan, *, now: datetime, is_dry_run: bool = False) -> list[str]:
@@ -36,17 +42,34 @@ async def _apply(door: Door, plan: CompanyPlan, now: datetime, is_dry_run: bool)
         changes = compare_company(stored, plan)
         if is_dry_run or not changes:
             return changes
-        await work.save_company(plan)
+        company_id = await work.save_company(plan)
         await work.release_numbers(plan.offices)
         known = {office.slug: office for office in stored.offices} if stored else {}
         for office in sorted(plan.offices, key=lambda office: office.slug):
             before = known.get(office.slug)
             if before is None:
                 await _open_office(work, office, now)
-            elif compare_office(before, office):
-                await _change_office(work, before, office)
-        await work.sync_directory(plan.members, plan.groups, plan.contacts, is_replace=False)
+            elif compare_office(before, office, plan.currency):
+                await _change_office(work, before, office, plan.currency)
+        sync = await work.sync_directory(plan.members, plan.groups, plan.contacts, is_replace=False)
+        own = company_changes(stored, plan) if stored else [Change("name", None, plan.name)]
+        if noted := [*own, *_directory_changes(sync)]:
+            await work.save_activity(by_command(APPLY, *noted, target=(TargetKind.COMPANY, company_id)))
     return changes
+
+
+def _directory_changes(sync: DirectorySync) -> list[Change]:
+    """How many of each kind; the directory itself says who."""
+    told = []
+    for kind, counts in sync._asdict().items():
+        parts = {
+            "created": counts.created_count,
+            "updated": counts.updated_count,
+            "deactivated": counts.deactivated_count,
+        }
+        if text := ", ".join(f"{count} {done}" for done, count in parts.items() if count):
+            told.append(Change(kind, None, text))
+    return told
 
 
 async def _open_office(work: PlanWork, plan: OfficePlan, now: datetime) -> None:
@@ -60,11 +83,14 @@ async def _open_office(work: PlanWork, plan: OfficePlan, now: datetime) -> None:
     books.into_universal(plan.opening_credits_micros, CONTRACT, details)
     renew(books)
     await work.save_books(books)
+    await _note_office(work, office_id, Change("name", None, plan.name))
 
 
-async def _change_office(work: PlanWork, before: OfficePlan, plan: OfficePlan) -> None:
+async def _change_office(work: PlanWork, before: OfficePlan, plan: OfficePlan, currency: Currency) -> None:
     """Cycles that are due by now were due under the old terms: they are renewed before anything changes."""
-    books = await work.lock_books(await work.office_id(plan.slug))
+    # With its history where boundaries move: the end of an annual commitment depends on every cycle since its start.
+    moves = (before.time_zone, before.anchor_day) != (plan.time_zone, plan.anchor_day)
+    books = await work.lock_books(await work.office_id(plan.slug), with_history=moves)
     renew(books)
     terms = CycleTerms(time_zone=plan.time_zone, anchor_day=plan.anchor_day)
     if terms != books.funds.office.terms:
@@ -72,6 +98,11 @@ async def _change_office(work: PlanWork, before: OfficePlan, plan: OfficePlan) -
     await work.save_office(plan)
     await _raise_at_once(work, books, plan)
     await work.save_books(books)
+    await _note_office(work, books.funds.office.id, *office_changes(before, plan, currency))
+
+
+async def _note_office(work: PlanWork, office_id: UUID, *changes: Change) -> None:
+    await work.save_activity(by_command(APPLY, *changes, office_id=office_id, target=(TargetKind.OFFICE, office_id)))
 
 
 async def _raise_at_once(work: PlanWork, books: Books, plan: OfficePlan) -> None:
@@ -111,7 +142,10 @@ async def sync_directory(
 
     async def story() -> DirectorySync:
         async with door.provision(company_id, now) as work:
-            return await work.sync_directory(members, groups, contacts, is_replace=is_replace)
+            sync = await work.sync_directory(members, groups, contacts, is_replace=is_replace)
+            if changes := _directory_changes(sync):
+                await work.save_activity(act(viewer, SYNC, *changes, target=(TargetKind.COMPANY, company_id)))
+            return sync
 
     return await door.again(story)
 
@@ -132,7 +166,11 @@ async def load_deck(
             placement = place_card(await work.cards(card), rates, effective_from=effective_from, now=now)
             if placement.is_unchanged:
                 return CardLoaded(0, placement)
-            await work.save_card(card, rates, placement)
+            card_id = await work.save_card(card, rates, placement)
+            deck = Change(
+                "deck", None, f"{card}: {len(rates)} rates from {placement.effective_from:%Y-%m-%d %H:%M} UTC"
+            )
+            await work.save_activity(by_command(IMPORT_RATES, deck, target=(TargetKind.RATE_CARD, card_id)))
         return CardLoaded(len(rates), placement)
 
     return await door.again(story)

@@ -153,6 +153,14 @@ class Posting(SQLModel, table=True):
         CheckConstraint("amount_micros > 0 AND source <> destination", name="ck_posting_amount"),
         Index("ix_posting_wallet", "company_id", "wallet_id", "sequence"),
         Index(
+            "ix_posting_into_universal",
+            "company_id",
+            "wallet_id",
+            "sequence",
+            sqlite_where=text("destination = 'wallet:UNIVERSAL'"),
+            postgresql_where=text("destination = 'wallet:UNIVERSAL'"),
+        ),
+        Index(
             "ix_posting_charge",
             "company_id",
             "charge_id",

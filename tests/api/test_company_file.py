@@ -11,6 +11,7 @@ from domain.catalogue import Cadence, Service, UsageType, WalletKind
 from domain.errors import InvalidInput
 from domain.money import Currency
 from domain.provisioning import (
+    DEFAULT_PURCHASE_PRESETS,
     AllowancePlan,
     CommitmentPlan,
     CompanyPlan,
@@ -58,7 +59,11 @@ def test_the_documented_example_says_what_its_comments_say() -> None:
     assert (plan.slug, plan.currency, plan.domestic_regions) == ("north-harbor", Currency.USD, ("US", "PR"))
     assert (plan.late_usage_hours, plan.spending_alert_rise_percent) == (72, 25)
     assert plan.spending_alert_minimum_micros == 10_000_000
+    assert (plan.purchase_minimum_micros, plan.purchase_maximum_micros) == (5_000_000, 2_000_000_000)
+    assert (plan.purchase_daily_micros, plan.purchase_presets) == (5_000_000_000, DEFAULT_PURCHASE_PRESETS)
+    assert (plan.invoice_limit_micros, plan.hold_grant_seconds) == (250_000_000, 600)
     portland, london = plan.offices
+    assert (portland.invoice_limit_micros, london.invoice_limit_micros) == (400_000_000, None)
     assert portland.phone_numbers == ("+15035550100", "+15035550101")
     assert (portland.anchor_day, portland.opened_on) == (31, date(2026, 1, 1))
     assert (portland.tax_name, portland.tax_rate_micros) == ("Sales tax", 88_750)
@@ -216,6 +221,55 @@ def test_norway_is_a_country_and_not_false() -> None:
 )
 def test_a_problem_names_its_line_and_says_what_to_write(line: str, path: str, message: str) -> None:
     assert problems_of(with_office(line)) == [(11, f"offices[0].{path}", message)]
+
+
+def with_company(*lines: str) -> str:
+    return SMALLEST.replace("offices:", "".join(f"  {line}\n" for line in lines) + "offices:")
+
+
+@pytest.mark.parametrize(
+    ("line", "path", "message"),
+    [
+        ("purchases: {minimum: 0}", "purchases", "minimum must be more than nothing."),
+        (
+            "purchases: {minimum: 30, maximum: 20}",
+            "purchases",
+            "minimum 30, maximum 20, per_day 5000: none may be less than the one before it.",
+        ),
+        (
+            "purchases: {maximum: 6000}",
+            "purchases",
+            "minimum 5, maximum 6000, per_day 5000: none may be less than the one before it.",
+        ),
+        ("purchases: {presets: [20, 2000.5]}", "purchases", "presets: 2000.5 is not from 5 to 2000."),
+        ("purchases: {presets: [4.99]}", "purchases", "presets: 4.99 is not from 5 to 2000."),
+        ("purchases: {presets: 20}", "purchases.presets", "write a list here, as in [one, two]."),
+        ("purchases: {minimum: 1000001}", "purchases.minimum", "'1000001' is not an amount from 0 to 1000000."),
+        ("purchases: {daily: 1}", "purchases.daily", "this key is not known here."),
+        ("invoice_limit: -1", "invoice_limit", "'-1' is not an amount from 0 to 1000000000."),
+        ("holds: {grant_minutes: 0}", "holds.grant_minutes", "'0' is not a whole number from 1 to 1440."),
+        ("holds: 10", "holds", "write keys with values here."),
+    ],
+)
+def test_a_problem_of_the_company_s_settings_says_what_to_write(line: str, path: str, message: str) -> None:
+    assert problems_of(with_company(line)) == [(6, f"company.{path}", message)]
+
+
+@pytest.mark.parametrize(("currency", "amount"), [("USD", "20.005"), ("JPY", "20.5")])
+def test_what_a_card_pays_is_whole_minor_units(currency: str, amount: str) -> None:
+    for key in (f"minimum: {amount}", f"presets: [{amount}]"):
+        text = with_company(f"purchases: {{{key}}}").replace("currency: USD", f"currency: {currency}")
+        [(_, path, message)] = problems_of(text)
+        assert path == "company"
+        assert message.startswith(f"purchases.{key.partition(':')[0]}: {amount}")
+        assert message.endswith(f"{currency} cannot be charged to a card exactly.")
+
+
+def test_presets_that_nobody_named_are_those_within_bounds() -> None:
+    plan = parse_company_file(with_company("purchases: {minimum: 50, maximum: 100}"), name="acme.yaml")
+    assert plan.purchase_presets == (50_000_000, 100_000_000)
+    plan = parse_company_file(with_company("purchases: {presets: []}"), name="acme.yaml")
+    assert plan.purchase_presets == ()
 
 
 def test_an_unknown_time_zone_is_answered_with_the_nearest() -> None:

@@ -84,14 +84,14 @@ def test_every_field_of_a_plan_is_tried_here() -> None:
 
 @pytest.mark.parametrize("name", OFFICE_CHANGES)
 def test_every_field_of_an_office_is_reported(name: str) -> None:
-    [change] = compare_office(OFFICE, replace(OFFICE, **{name: OFFICE_CHANGES[name]}))  # type: ignore[arg-type]
-    assert change.startswith(f"office hq: {name} ")
+    [change] = compare_office(OFFICE, replace(OFFICE, **{name: OFFICE_CHANGES[name]}), "USD")  # type: ignore[arg-type]
+    assert change.startswith(f"office hq: {name.removesuffix('_micros')} ")
 
 
 @pytest.mark.parametrize("name", COMPANY_CHANGES)
 def test_every_field_of_a_company_is_reported(name: str) -> None:
     [change] = compare_company(COMPANY, replace(COMPANY, **{name: COMPANY_CHANGES[name]}))  # type: ignore[arg-type]
-    assert change.startswith(f"company acme: {name} ")
+    assert change.startswith(f"company acme: {name.removesuffix('_micros')} ")
 
 
 @pytest.mark.parametrize(("kind", "entry", "name", "value"), ENTRY_CHANGES)
@@ -124,7 +124,7 @@ def test_what_a_file_leaves_out_stays_but_plans_of_a_named_office_end() -> None:
         "office hq: CALLING commitment ends",
     ]
     ended = replace(OFFICE, commitments=(replace(CALLING, amount_micros=0),), allowances=(replace(CALLS, quantity=0),))
-    assert compare_office(ended, OFFICE) == []
+    assert compare_office(ended, OFFICE, "USD") == []
 
 
 @pytest.mark.parametrize(("is_immediate", "when"), [(False, "from the next cycle"), (True, "now, if it is a raise")])
@@ -133,13 +133,13 @@ def test_plans_say_when_they_change(is_immediate: bool, when: str) -> None:
     calls = replace(CALLS, quantity=900, usage_types=(UsageType.LOCAL,), is_immediate=is_immediate)
     annual = replace(CALLING, amount_micros=9, cadence=Cadence.ANNUAL, is_immediate=is_immediate)
     wanted = replace(OFFICE, allowances=(calls,), commitments=(annual,))
-    assert compare_office(stored, wanted) == [
+    assert compare_office(stored, wanted, "USD") == [
         f"office hq: CALLING allowance: quantity 600 → 900, {when}",
         f"office hq: CALLING allowance: usage_types [LOCAL, DOMESTIC] → [LOCAL], {when}",
-        f"office hq: CALLING commitment: amount_micros 5000000 → 9, {when}",
+        f"office hq: CALLING commitment: amount 5.00 USD → 0.000009 USD, {when}",
         f"office hq: CALLING commitment: cadence MONTHLY → ANNUAL, {when}",
     ]
-    assert compare_office(OFFICE, wanted) == [
+    assert compare_office(OFFICE, wanted, "USD") == [
         f"office hq: CALLING allowance: new, {when}",
         f"office hq: CALLING commitment: new, {when}",
     ]
@@ -147,9 +147,9 @@ def test_plans_say_when_they_change(is_immediate: bool, when: str) -> None:
 
 def test_how_something_began_is_no_change_afterwards() -> None:
     wanted = replace(OFFICE, opened_on=date(2020, 1, 1), opening_credits_micros=1)
-    assert compare_office(OFFICE, wanted) == []
+    assert compare_office(OFFICE, wanted, "USD") == []
 
 
 def test_numbers_and_people_listed_in_another_order_are_no_change() -> None:
     stored = replace(OFFICE, phone_numbers=("+14155550100", "+14155550101"))
-    assert compare_office(stored, replace(stored, phone_numbers=("+14155550101", "+14155550100"))) == []
+    assert compare_office(stored, replace(stored, phone_numbers=("+14155550101", "+14155550100")), "USD") == []

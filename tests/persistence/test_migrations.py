@@ -59,7 +59,7 @@ async def _create_all(database: Database) -> None:
 async def test_an_empty_database_migrated_is_exactly_the_metadata(
     database: Database, engine: str, fresh_databases: Any
 ) -> None:
-    other = Database(await _empty(engine, fresh_databases))
+    other = Database(await empty_url(engine, fresh_databases))
     try:
         await _create_all(other)
         migrated, created = await catalogue(database), await catalogue(other)
@@ -69,7 +69,7 @@ async def test_an_empty_database_migrated_is_exactly_the_metadata(
     assert {name: migrated[name] ^ created[name] for name in migrated if migrated[name] != created[name]} == {}
 
 
-async def _empty(engine: str, fresh_databases: Any) -> str:
+async def empty_url(engine: str, fresh_databases: Any) -> str:
     """A database without a table: a file that is not there yet, or a fresh one emptied."""
     url: str = await fresh_databases.url(engine)
     if engine == "sqlite":
@@ -104,7 +104,7 @@ async def test_migrating_again_changes_nothing(database: Database) -> None:
 
 
 async def test_processes_that_start_together_migrate_once(engine: str, fresh_databases: Any) -> None:
-    url = await _empty(engine, fresh_databases)
+    url = await empty_url(engine, fresh_databases)
     program = (
         "import asyncio, sys\n"
         "from persistence.database import Database\n"

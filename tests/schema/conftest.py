@@ -8,8 +8,11 @@ from typing import Any
 import pytest
 from strawberry.types import ExecutionResult
 
+from api.payments.sandbox import SandboxProcessor
+from api.payments.sandbox_links import SandboxLinks
 from domain.access import Role, Scope, Viewer
 from domain.catalogue import Cadence, Direction, Service, UsageType, WalletKind
+from domain.payments import Processors
 from domain.stories.renew import renew_due
 from domain.usage import (
     AiAgentMode,
@@ -26,6 +29,7 @@ from domain.usage import (
     UsageEvent,
 )
 from persistence.database import Database
+from persistence.sandbox_store import SandboxStore
 from schema.context import Context
 from schema.root import schema
 from tests.world import START, World, allowance, call, commitment, office, usage_event
@@ -50,6 +54,11 @@ class House:
     def database(self) -> Database:
         return self.world.database
 
+    @property
+    def processors(self) -> Processors:
+        links = SandboxLinks("https://farebox.example", CURSOR_KEY.decode())
+        return Processors(SandboxProcessor(SandboxStore(self.database), links, clock=lambda: self.world.now))
+
     def context(self, viewer: Viewer | None = None) -> Context:
         async def renew(scope: Scope, now: datetime) -> int:
             return await renew_due(self.world.begin, scope.company_id, now)
@@ -63,6 +72,7 @@ class House:
             begin=self.world.begin,
             cursor_key=CURSOR_KEY,
             renew_due=renew,
+            processors=self.processors,
         )
 
     async def run(

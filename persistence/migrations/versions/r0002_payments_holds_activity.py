@@ -263,6 +263,11 @@ def _widen_tables() -> None:
             'ix_posting_top_up', ['company_id', 'top_up_id'], unique=False,
             sqlite_where=sa.text('top_up_id IS NOT NULL'), postgresql_where=sa.text('top_up_id IS NOT NULL'),
         )
+        into_universal = sa.text("destination = 'wallet:UNIVERSAL'")
+        batch_op.create_index(
+            'ix_posting_into_universal', ['company_id', 'wallet_id', 'sequence'], unique=False,
+            sqlite_where=into_universal, postgresql_where=into_universal,
+        )
 
 
 def _altering(table: str, *checks: tuple[str, str]) -> Any:
