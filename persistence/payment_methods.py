@@ -38,7 +38,7 @@ async def read_billings(
     database: Database, scope: Scope, *, office_ids: Collection[UUID], now: datetime
 ) -> Mapping[UUID, Billing]:
     """How each of these offices buys and what it bought lately: `persistence.top_ups.read_billing` for many."""
-    statement = (
+    statement: Select[Any] = (
         select(OFFICE, *_OF_COMPANY)
         .join(COMPANY, COMPANY.c.company_id == OFFICE.c.company_id)
         .where(visible(scope, OFFICE.c.id, OFFICE.c.company_id), OFFICE.c.id.in_(sorted(office_ids)))

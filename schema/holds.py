@@ -32,7 +32,7 @@ describe(
         "ACTIVE": "Funds are kept for usage to come.",
         "CAPTURED": "The usage was recorded and charged; nothing is kept any longer.",
         "RELEASED": "It was given back before any usage was recorded.",
-        "EXPIRED": "Its time was over before any usage was recorded. Usage reported after that is charged all the same.",
+        "EXPIRED": "Its time was over before any usage was recorded. Usage reported later is charged all the same.",
     },
 )
 describe(
@@ -94,9 +94,7 @@ class Hold(Node):
         description="How much is granted, in whole billing increments; of a call the seconds after which to end it or"
         " to ask for more."
     )
-    amount: Money = strawberry.field(
-        description="What that much costs, plan share included: the sum of `allocations`."
-    )
+    amount: Money = strawberry.field(description="What that much costs, plan share included: the sum of `allocations`.")
     allocations: list[Allocation] = strawberry.field(
         resolver=_allocations,
         description="What it keeps of each source, in spending order; still told when it has ended.",

@@ -103,13 +103,6 @@ class Mutation:
         "Brings members, groups and contacts up to date with the phone system. For tokens that cover the whole"
         " company.",
     )
-    reverse_usage: ReverseUsagePayload = _mutation(
-        resolve_reverse_usage,
-        ReverseUsagePayload,
-        "Takes a charge back: every source gets what it paid, plan units and prepaid credits into their own cycle"
-        " while that is open. After it closed, prepaid credits come back as universal credits, and plan units do"
-        " not.",
-    )
     authorize_usage: AuthorizeUsagePayload = _mutation(
         resolve_authorize_usage,
         AuthorizeUsagePayload,
@@ -131,6 +124,13 @@ class Mutation:
         resolve_release_hold,
         ReleaseHoldPayload,
         "Gives back what a hold keeps, when its usage will not happen. Safe to send again.",
+    )
+    reverse_usage: ReverseUsagePayload = _mutation(
+        resolve_reverse_usage,
+        ReverseUsagePayload,
+        "Takes a charge back: every source gets what it paid, plan units and prepaid credits into their own cycle"
+        " while that is open. After it closed, prepaid credits come back as universal credits, and plan units do"
+        " not.",
     )
     adjust_wallet: AdjustWalletPayload = _mutation(
         resolve_adjust_wallet,

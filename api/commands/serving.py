@@ -4,7 +4,7 @@ import os
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -18,6 +18,8 @@ from persistence.database import Database
 
 SCHEMA_FILE = Path("schema.graphql")
 DEMO_TOKEN_HOURS = 24
+START_SECONDS = 60
+"""One of several processes that starts slowly on a busy machine is not killed for it, or none would ever start."""
 
 
 class TokenRole(StrEnum):
@@ -57,15 +59,23 @@ def serve(
         host=host,
         port=port,
         workers=workers if workers > 1 else None,
+        timeout_worker_healthcheck=START_SECONDS,
         loop="uvloop",
         http="httptools",
         lifespan="on",
         log_level="info",
         access_log=False,
         server_header=False,
-        forwarded_allow_ips=list(settings.trusted_proxies) or None,
-        proxy_headers=bool(settings.trusted_proxies),
+        **proxy_options(settings),
     )
+
+
+def proxy_options(settings: Settings) -> dict[str, Any]:
+    """How uvicorn finds the caller's address: the last of X-Forwarded-For that is no trusted proxy's."""
+    return {
+        "proxy_headers": bool(settings.trusted_proxies),
+        "forwarded_allow_ips": list(settings.trusted_proxies) or None,
+    }
 
 
 async def _nothing(_database: Database, _begin: Begin) -> None:

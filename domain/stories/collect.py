@@ -162,13 +162,13 @@ async def settle_due(door: Door, processors: Processors, *, now: datetime) -> in
     count, failures = 0, list[BaseException]()
     for _ in range(ROUNDS):
         claimed = await door.claim_top_ups(now, now + LEASE, limit=AT_ONCE)
+        if not claimed:
+            break
         done = await asyncio.gather(
             *(collect(door, processors, top_up, now=now) for top_up in claimed), return_exceptions=True
         )
         failures += [one for one in done if isinstance(one, BaseException)]
         count += len(claimed)
-        if len(claimed) < AT_ONCE:
-            break
     if failures:
         raise BaseExceptionGroup(f"{len(failures)} of {count} top-ups could not be collected.", failures)
     return count

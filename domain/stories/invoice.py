@@ -9,7 +9,6 @@ from uuid import UUID
 
 from domain.access import Permission, Scope, Viewer
 from domain.activity import Change, TargetKind, act
-from domain.auto_recharge import note_limit_freed
 from domain.errors import InvalidInput, NotFound
 from domain.idempotency import check_key, check_same
 from domain.ledger import Books
@@ -19,6 +18,7 @@ from domain.provisioning import PaymentTerms
 from domain.refund_work import RefundWork
 from domain.refunds import post_payment, returned_so_far
 from domain.renewal import renew
+from domain.stories.recharge import judge_recharge
 from domain.top_ups import TopUp, TopUpState
 from domain.works import UsedKey
 
@@ -98,6 +98,6 @@ async def _pay(work: RefundWork, books: Books, owed: Sequence[TopUp], viewer: Vi
         change, office_id = Change("paid", None, money_text(total, office.currency)), office.id
         target = (TargetKind.OFFICE, office_id)
         await work.save_activity(act(viewer, SETTLE_INVOICE, change, office_id=office_id, target=target))
-        note_limit_freed(books.funds.recharge, books.now)
+        await judge_recharge(work, books)
     await work.save_books(books)
     return total

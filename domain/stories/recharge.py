@@ -47,7 +47,7 @@ async def configure_recharge(
     """
     viewer.require(Permission.CONFIGURE_AUTO_RECHARGE)
     if not Scope.of(viewer).covers(office_id):
-        raise NotFound("There is no such office.")
+        raise NotFound("There is no such office.", field=("officeId",))
     settings = RechargeSettings(is_enabled, threshold, amount, cycle_cap)
     return await door.again(partial(_configure, door, viewer, office_id, settings, now))
 

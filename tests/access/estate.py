@@ -18,21 +18,30 @@ import orjson
 from sqlalchemy import select
 
 from api.auth import Claims, issue_token
+from api.payments.sandbox import SandboxProcessor
+from api.payments.sandbox_links import SandboxLinks
 from api.settings import Settings
 from api.wiring import serve_app
 from domain.access import Role
 from domain.catalogue import Direction, Service, UsageType, WalletKind
-from domain.money import parse_micros
+from domain.money import Amount, parse_micros
+from domain.payments import Processors
 from domain.provisioning import CommitmentPlan, DirectoryContact, DirectoryGroup, DirectoryMember, OfficePlan
+from domain.stories.buy import purchase_credits, save_card, start_card_setup
 from domain.stories.charge import reverse_usage
 from domain.usage import DirectoryReference, Fax, Session, UsageEvent
 from persistence.database import Database
 from persistence.metadata import METADATA
+from persistence.sandbox_store import SandboxStore
+from persistence.tables.activity import ACTIVITY
 from persistence.tables.charging import CHARGE, REJECTED_USAGE
 from persistence.tables.company import CONTACT, GROUP, MEMBER, OFFICE
 from persistence.tables.funds import ALLOWANCE_CYCLE, POSTING, WALLET
+from persistence.tables.holds import HOLD
+from persistence.tables.payments import CARD_SETUP, PAYMENT_METHOD, TOP_UP
 from persistence.tables.rates import RATE, RATE_CARD
 from schema.ids import IdKind
+from tests.persistence.holding import held, request
 from tests.world import World, allowance, call, commitment, office, rate, usage_event
 
 SECRET = "a secret key for tests, longer than thirty-two bytes"
@@ -132,6 +141,7 @@ async def plant(database: Database) -> None:
     await acme.deck((rate("0.02"), rate("0.50", service=Service.FAX), *_BARRED, *_SESSIONS), at=_long_ago(now))
     for place in ("hq", "berlin", "lone"):
         await _use(acme, place)
+        await _buy(acme, place)
     globex = World(database, now=now, slug="globex")
     await globex.apply(
         _office("vault", name="GLOBEX vault", credits="77777.777777", commitments=(commitment("5"),)),
@@ -141,6 +151,7 @@ async def plant(database: Database) -> None:
     secret = (rate("0", fee="77777.777777"), rate("0.50", service=Service.FAX), *_BARRED, *_SESSIONS)
     await globex.deck(secret, card="GLOBEX deck", at=_long_ago(now))
     await _use(globex, "vault")
+    await _buy(globex, "vault")
 
 
 _BARRED = (rate("0", prefix="900", is_blocked=True),)
@@ -185,7 +196,7 @@ def _directory(*offices: str) -> dict[str, Any]:
 
 
 async def _use(world: World, place: str) -> None:
-    """Two calls, a fax taken back, a menu, and a call that is refused. Event ids are those of every company."""
+    """Two calls, a fax taken back, a menu, a call that is refused, a fax authorized. Event ids are every company's."""
     number = {"hq": 0, "berlin": 1, "lone": 2, "vault": 0}[place]
     start = world.now - timedelta(hours=3)
     people: dict[str, Any] = {
@@ -214,6 +225,31 @@ async def _use(world: World, place: str) -> None:
     assert fax_id is not None
     reason = f"Wrong number, {place}."
     await reverse_usage(world.begin, world.viewer(), fax_id, key=f"key-{number}", reason=reason, now=world.now)
+    await held(world, request("probe", service=Service.FAX, quantity=1, office=place, source=f"phones of {place}"))
+
+
+async def _buy(world: World, place: str) -> None:
+    """A card is saved and credits are bought with it; another card is about to be saved. By whom says where."""
+    links = SandboxLinks("https://farebox.test", SECRET)
+    processors = Processors(SandboxProcessor(SandboxStore(world.database), links))
+    buyer = world.viewer(Role.COMPANY_ADMIN, name=f"Buyer of {place}")
+    office_id, now = await world.office_id(place), world.now
+    setup = await start_card_setup(world.begin, processors, buyer, office_id, return_url=None, now=now)
+    await save_card(world.begin, processors, buyer, office_id, setup.setup_id, now=now)
+    await start_card_setup(world.begin, processors, buyer, office_id, return_url=None, now=now)
+    amount = Amount(parse_micros("20"), "USD")
+    bought = await purchase_credits(
+        world.begin,
+        processors,
+        buyer,
+        office_id,
+        credits=amount,
+        expected_total=amount,
+        key=f"buy-{place}",
+        return_url=None,
+        now=now,
+    )
+    assert bought.top_up.settled_at == now
 
 
 async def read_ids(database: Database) -> dict[IdKind, Ids]:
@@ -229,6 +265,7 @@ async def read_ids(database: Database) -> dict[IdKind, Ids]:
 
     for office_id, slug in offices.items():
         note(IdKind.OFFICE, slug, office_id)
+        note(IdKind.AUTO_RECHARGE, slug, office_id)
     for company_id, slug in companies.items():
         note(IdKind.COMPANY, slug, company_id)
     for kind, table in _OF_OFFICE.items():
@@ -249,6 +286,11 @@ _OF_OFFICE = {
     IdKind.USAGE_RECORD: CHARGE,
     IdKind.REJECTED_USAGE: REJECTED_USAGE,
     IdKind.POSTING: POSTING,
+    IdKind.ACTIVITY: ACTIVITY,
+    IdKind.HOLD: HOLD,
+    IdKind.TOP_UP: TOP_UP,
+    IdKind.PAYMENT_METHOD: PAYMENT_METHOD,
+    IdKind.CARD_SETUP: CARD_SETUP,
 }
 _OF_COMPANY = {IdKind.CONTACT: CONTACT, IdKind.RATE: RATE, IdKind.RATE_CARD: RATE_CARD}
 

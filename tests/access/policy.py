@@ -17,7 +17,10 @@ from tests.access.estate import NUMBERS, Answer, Estate, token, unknown
 COMPANY_OF = {"hq": "acme", "berlin": "acme", "lone": "acme", "acme": "acme", "vault": "globex", "globex": "globex"}
 
 READER = frozenset({"VIEW_USAGE", "VIEW_WALLETS", "VIEW_RATES"})
-REPORTER = frozenset({"RECORD_USAGE", "SYNC_DIRECTORY", "REVERSE_USAGE"})
+REPORTER = frozenset({"RECORD_USAGE", "SYNC_DIRECTORY", "REVERSE_USAGE", "HOLD_FUNDS"})
+BUYER = frozenset({"PURCHASE_CREDITS", "CONFIGURE_AUTO_RECHARGE", "REFUND_PURCHASES"})
+AUDITOR = frozenset({"VIEW_ACTIVITY"})
+KEEPER = AUDITOR | {"REFUND_PURCHASES", "SETTLE_INVOICES", "ADJUST_WALLETS"}
 
 
 @dataclass(frozen=True)
@@ -47,11 +50,12 @@ def _of_offices(role: Role, *offices: str, **claims: Any) -> dict[str, Any]:
 
 EVERY_SCOPE = frozenset(PartnerScope)
 CALLERS = (
-    Caller("company admin", {"role": Role.COMPANY_ADMIN}),
+    Caller("company admin", {"role": Role.COMPANY_ADMIN}, READER | BUYER | AUDITOR),
     Caller("office admin of one", _of_offices(Role.OFFICE_ADMIN, "hq"), offices=frozenset({"hq"})),
     Caller(
         "office admin of two with billing",
         _of_offices(Role.OFFICE_ADMIN, "hq", "lone", has_billing=True),
+        READER | BUYER,
         offices=frozenset({"hq", "lone"}),
     ),
     Caller("office admin of none", _of_offices(Role.OFFICE_ADMIN), offices=frozenset()),
@@ -63,15 +67,15 @@ CALLERS = (
         READER | REPORTER,
         offices=frozenset({"hq"}),
     ),
-    Caller("operator", {"role": Role.OPERATOR}, READER | REPORTER, is_operator=True),
+    Caller("operator", {"role": Role.OPERATOR}, READER | REPORTER | KEEPER, is_operator=True),
     Caller(
         "operator without company",
         {"role": Role.OPERATOR, "company": None},
-        READER | REPORTER,
+        READER | REPORTER | KEEPER,
         company=None,
         is_operator=True,
     ),
-    Caller("admin of another company", {"company": "globex"}, company="globex"),
+    Caller("admin of another company", {"company": "globex"}, READER | BUYER | AUDITOR, company="globex"),
 )
 
 
@@ -126,6 +130,8 @@ class Probe:
     is_for_whole_companies: bool = False
     is_open_to_operators: bool = False
     takes: str = "ID!"
+    beside: IdKind | None = None
+    """A second thing that has to be named with it, as `$beside`: that of the same place, or of hq."""
 
     @property
     def root(self) -> str:
@@ -173,6 +179,9 @@ class Probe:
 
     async def ask(self, estate: Estate, bearer: str | None, value: str) -> Answer:
         variables = {name: value for name in ("id", "key") if f"${name}" in self.document}
+        if self.beside is not None:
+            place = next((place for place, named in self.named(estate).items() if named == value), "hq")
+            variables["beside"] = estate.one(self.beside, place if place in COMPANY_OF else "hq")
         return await estate.ask(bearer, self.document.replace("$id: ?", f"$id: {self.takes}"), **variables)
 
     def met(self, answer: Answer, value: str) -> Expected:
@@ -183,10 +192,22 @@ class Probe:
             return codes[error["extensions"]["code"]]
         found = body["data"][self.root]
         for error in (found or {}).get("userErrors", ()) if self.is_mutation else ():
-            codes = {"NOT_PERMITTED": Expected.FORBIDDEN, "INVALID": Expected.BAD_INPUT, "NOT_FOUND": Expected.NOTHING}
-            return codes[error["code"]]
+            return _OF_CODE[error["code"]]
         return Expected.FOUND if self.is_found(found, value) else Expected.NOTHING
 
 
+_OF_CODE = {
+    "NOT_PERMITTED": Expected.FORBIDDEN,
+    "INVALID": Expected.BAD_INPUT,
+    "NOT_FOUND": Expected.NOTHING,
+    "NOT_REFUNDABLE": Expected.FOUND,  # it was looked at, and nothing of it is unspent
+}
+
 PHONES = {place: NUMBERS[place] for place in ("hq", "berlin", "vault")} | {"unknown": "+12025550199"}
 SLUGS = {"hq": "hq", "berlin": "berlin", "vault": "vault", "unknown": "nowhere", "malformed": "", "upper case": "VAULT"}
+REFERENCES: dict[str, tuple[dict[str, str] | IdKind, str]] = {
+    "id": (IdKind.OFFICE, "ID!"),
+    "slug": (SLUGS, "String!"),
+    "phoneNumber": (PHONES, "PhoneNumber!"),
+}
+"""The three ways of an office reference, and the type of each."""

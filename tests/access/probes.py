@@ -1,11 +1,12 @@
 """Every way of naming a thing, one line each. A root field or an argument that is new must be added here."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
 from schema.ids import IdKind
-from tests.access.policy import PHONES, SLUGS, Of, Probe
+from tests.access.hold_probes import HOLDING
+from tests.access.policy import PHONES, REFERENCES, Of, Probe
 
 USAGE = frozenset({"VIEW_USAGE"})
 WALLETS = frozenset({"VIEW_WALLETS"})
@@ -13,6 +14,16 @@ RATES = frozenset({"VIEW_RATES"})
 RECORD = frozenset({"RECORD_USAGE"})
 DIRECTORY = frozenset({"SYNC_DIRECTORY"})
 REVERSE = frozenset({"REVERSE_USAGE"})
+HOLD = frozenset({"HOLD_FUNDS"})
+PURCHASE = frozenset({"PURCHASE_CREDITS"})
+RECHARGE = frozenset({"CONFIGURE_AUTO_RECHARGE"})
+REFUND = frozenset({"REFUND_PURCHASES"})
+SETTLE = frozenset({"SETTLE_INVOICES"})
+ADJUST = frozenset({"ADJUST_WALLETS"})
+ACTIVITY = frozenset({"VIEW_ACTIVITY"})
+
+
+FIVE = '{ amount: "5", currencyCode: "USD" }'
 
 
 def is_there(found: Any, _value: str) -> bool:
@@ -64,6 +75,28 @@ BY_ID = (
         IdKind.WALLET,
         is_there,
         WALLETS,
+    ),
+    Probe(
+        "Query.autoRecharge.officeId",
+        "query ($id: ?) { autoRecharge(officeId: $id) { id } }",
+        IdKind.OFFICE,
+        is_there,
+        WALLETS,
+    ),
+    Probe(
+        "Query.topUps.officeId",
+        "query ($id: ?) { topUps(officeId: $id) { totalCount nodes { id } } }",
+        IdKind.OFFICE,
+        is_there,
+        WALLETS,
+    ),
+    Probe("Query.topUp.id", "query ($id: ?) { topUp(id: $id) { id } }", IdKind.TOP_UP, is_there, WALLETS),
+    Probe(
+        "Query.quoteCreditPurchase.input.officeId",
+        f"query ($id: ?) {{ quoteCreditPurchase(input: {{ officeId: $id, credits: {FIVE} }}) {{ office {{ id }} }} }}",
+        IdKind.OFFICE,
+        is_there,
+        PURCHASE,
     ),
     Probe(
         "Query.usageParties.officeId",
@@ -132,6 +165,13 @@ LISTS = (
         lambda found, value: found == {"id": value},
         of=Of.COMPANY,
     ),
+    Probe(
+        "Query.company",
+        "{ company { activity(first: 100) { nodes { id } } } }",
+        IdKind.ACTIVITY,
+        lambda found, value: found is not None and is_listed(found["activity"], value),
+        ACTIVITY,
+    ),
 )
 
 _OPENED_BY = {
@@ -147,6 +187,11 @@ _OPENED_BY = {
     IdKind.RATE_CARD: RATES,
     IdKind.REJECTED_USAGE: USAGE | RECORD,
     IdKind.POSTING: WALLETS,
+    IdKind.ACTIVITY: ACTIVITY,
+    IdKind.HOLD: HOLD | WALLETS,
+    IdKind.TOP_UP: WALLETS,
+    IdKind.PAYMENT_METHOD: WALLETS,
+    IdKind.AUTO_RECHARGE: WALLETS,
 }
 OF_COMPANY = frozenset({IdKind.COMPANY, IdKind.CONTACT, IdKind.RATE, IdKind.RATE_CARD})
 
@@ -172,11 +217,6 @@ def _nodes() -> Iterator[Probe]:
 
 NODES = tuple(_nodes())
 
-_REFERENCES: dict[str, tuple[dict[str, str] | IdKind, str]] = {
-    "id": (IdKind.OFFICE, "ID!"),
-    "slug": (SLUGS, "String!"),
-    "phoneNumber": (PHONES, "PhoneNumber!"),
-}
 _TOO_OLD = (
     'eventId: "probe", occurredAt: "2001-01-01T00:00:00Z",'
     ' usage: { call: { direction: OUTBOUND, from: "1", to: "2", durationSeconds: 1 } }'
@@ -193,7 +233,7 @@ def _is_of_a_known_office(found: Any, _value: str) -> bool:
 
 def _mutations() -> Iterator[Probe]:
     answer = "results { rejection { code message field } } userErrors { code message field }"
-    for name, (values, takes) in _REFERENCES.items():
+    for name, (values, takes) in REFERENCES.items():
         for place, input_ in (
             ("office", f"{{ office: {{ {name}: $id }}, events: [{{ {_TOO_OLD} }}] }}"),
             ("events.office", f"{{ events: [{{ office: {{ {name}: $id }}, {_TOO_OLD} }}] }}"),
@@ -220,8 +260,41 @@ def _mutations() -> Iterator[Probe]:
             )
 
 
+def _buying() -> Iterator[Probe]:
+    """Mutations that name one office or top-up; the field of the payload that tells it was found."""
+    office, top_up = IdKind.OFFICE, IdKind.TOP_UP
+    key = ", idempotencyKey: $key"
+    for path, more, told, values, needs in (
+        ("purchaseCredits.officeId", f"{key}, credits: {FIVE}, expectedTotal: {FIVE}", "topUp", office, PURCHASE),
+        ("completePurchase.topUpId", "", "topUp", top_up, PURCHASE),
+        ("startPaymentMethodSetup.officeId", "", "nextAction", office, PURCHASE),
+        ("savePaymentMethod.officeId", ", setupId: $beside", "paymentMethod", office, PURCHASE),
+        ("refundTopUp.topUpId", f'{key}, amount: {FIVE}, reason: "Probe."', "topUp", top_up, REFUND),
+        ("configureAutoRecharge.officeId", ", isEnabled: false", "autoRecharge", office, RECHARGE),
+        ("settleInvoice.officeId", key, "topUps", office, SETTLE),
+    ):
+        name, _, argument = path.partition(".")
+        variables = "".join(f", ${one}: {type_}" for one, type_ in _MORE.items() if f"${one}" in more)
+        yield Probe(
+            f"Mutation.{name}.input.{argument}",
+            f"mutation ($id: ?{variables}) {{ {name}(input: {{ {argument}: $id{more} }}) {{"
+            f" {told} {{ __typename }} userErrors {{ code message field }} }} }}",
+            values,
+            _tells(told),
+            needs,
+            beside=IdKind.CARD_SETUP if "$beside" in more else None,
+        )
+
+
+def _tells(field: str) -> Callable[[Any, str], bool]:
+    return lambda found, _: found[field] is not None
+
+
+_MORE = {"key": "String!", "beside": "ID!"}
+
 MUTATIONS = (
     *_mutations(),
+    *(probe for probe in HOLDING if probe.is_mutation),
     Probe(
         "Mutation.replayRejectedUsage.input.ids",
         "mutation ($id: ?) { replayRejectedUsage(input: { ids: [$id] }) {"
@@ -240,9 +313,19 @@ MUTATIONS = (
         lambda found, _: found["reversal"] is not None,
         REVERSE,
     ),
+    Probe(
+        "Mutation.adjustWallet.input.walletId",
+        "mutation ($id: ?, $key: String!) {"
+        f' adjustWallet(input: {{ walletId: $id, idempotencyKey: $key, change: {FIVE}, reason: "Probe." }}) {{'
+        " wallet { id } posting { id } isReplayed userErrors { code message field } } }",
+        IdKind.WALLET,
+        lambda found, value: (found["wallet"] or {}).get("id") == value,
+        ADJUST,
+    ),
+    *_buying(),
 )
 
-PROBES = (*BY_ID, *HISTORY, *LISTS, *NODES, *MUTATIONS)
+PROBES = (*(probe for probe in HOLDING if not probe.is_mutation), *BY_ID, *HISTORY, *LISTS, *NODES, *MUTATIONS)
 
 PROVEN_ELSEWHERE = {
     "Mutation.recordUsage.input.source": "test_keys",
@@ -255,6 +338,21 @@ PROVEN_ELSEWHERE = {
     "Mutation.syncDirectory.input.groups.externalId": "test_keys",
     "Mutation.syncDirectory.input.contacts.externalId": "test_keys",
     "Mutation.reverseUsage.input.idempotencyKey": "test_keys",
+    "Mutation.adjustWallet.input.idempotencyKey": "test_keys",
+    "Mutation.authorizeUsage.input.source": "test_hold_keys",
+    "Mutation.authorizeUsage.input.eventId": "test_hold_keys",
+    "Mutation.captureHold.input.event.eventId": "test_hold_keys",
+    "Mutation.captureHold.input.event.office.id": "test_hold_keys",
+    "Mutation.captureHold.input.event.office.slug": "test_hold_keys",
+    "Mutation.captureHold.input.event.office.phoneNumber": "test_hold_keys",
+    "Mutation.captureHold.input.event.member.externalId": "test_hold_keys",
+    "Mutation.captureHold.input.event.group.externalId": "test_hold_keys",
+    "Mutation.captureHold.input.event.contact.externalId": "test_hold_keys",
+    "Mutation.purchaseCredits.input.idempotencyKey": "test_buying_keys",
+    "Mutation.refundTopUp.input.idempotencyKey": "test_buying_keys",
+    "Mutation.settleInvoice.input.idempotencyKey": "test_buying_keys",
+    "Mutation.settleInvoice.input.topUpIds": "test_buying_keys",
+    "Mutation.savePaymentMethod.input.setupId": "test_buying_keys",
 }
 """Keys that each company has for itself, and the file that proves it. Cursors: `test_lists`."""
 

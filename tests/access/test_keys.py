@@ -21,6 +21,8 @@ REPORT = """mutation ($input: RecordUsageInput!) { recordUsage(input: $input) {
 REVERSE = """mutation ($input: ReverseUsageInput!) { reverseUsage(input: $input) {
   isReplayed reversal { id } wallets { id } userErrors { code message field
     ... on IdempotencyUserError { differingFields } } } }"""
+ADJUST = """mutation ($input: AdjustWalletInput!) { adjustWallet(input: $input) {
+  isReplayed posting { id } userErrors { code message field } } }"""
 SYNC = """mutation ($input: SyncDirectoryInput!) { syncDirectory(input: $input) {
   members { createdCount updatedCount deactivatedCount } userErrors { code } } }"""
 
@@ -133,6 +135,20 @@ async def test_an_idempotency_key_of_another_company_is_free_here(estate: Estate
     assert (done["userErrors"], done["isReplayed"]) == ([], False)
     assert done["reversal"]["id"].startswith("use_")
     await assert_books_hold(estate.database)
+
+
+async def test_an_adjustment_s_key_of_another_company_is_free_here(any_estate: Estate) -> None:
+    """And within a company a key belongs to what it was first used for."""
+    told = []
+    for company, place, key in (("globex", "vault", "mine"), ("acme", "hq", "mine"), ("acme", "hq", "key-0")):
+        wallet = any_estate.one(IdKind.WALLET, place)
+        change = {"amount": "1.5", "currencyCode": "USD"}
+        input_ = {"walletId": wallet, "idempotencyKey": key, "change": change, "reason": "Wrong."}
+        bearer = token(role=Role.OPERATOR, company=company)
+        done = (await any_estate.ask(bearer, ADJUST, input=input_)).data["adjustWallet"]
+        told.append((done["isReplayed"], [error["code"] for error in done["userErrors"]]))
+    assert told == [(False, []), (False, []), (False, ["IDEMPOTENCY_CONFLICT"])]
+    await assert_books_hold(any_estate.database)
 
 
 async def test_a_key_that_another_office_used_tells_only_that_it_is_taken(estate: Estate) -> None:

@@ -157,7 +157,7 @@ async def _last_cursor(estate: Estate, bearer: str, name: str) -> str:
 def test_every_list_with_cursors_is_here() -> None:
     query = GRAPHQL.query_type
     assert query is not None
-    assert {name for name, field in query.fields.items() if "after" in field.args} == {*LIST_FIELDS, "ledger"}
+    assert {name for name, field in query.fields.items() if "after" in field.args} == {*LIST_FIELDS, "ledger", "topUps"}
 
 
 @pytest.mark.parametrize("name", LIST_FIELDS)
@@ -209,3 +209,26 @@ async def test_a_ledger_cursor_is_good_for_one_wallet_and_its_readers(estate: Es
     unknown = await estate.ask(hq, page, id="wal_" + "0" * 32, after=cursors["berlin"])
     assert hidden.body == unknown.body
     assert hidden.data == {"ledger": None}
+
+
+TOP_UPS = "query ($id: ID!, $after: String) { topUps(officeId: $id, after: $after) { totalCount nodes { id } %s } }"
+
+
+async def test_a_cursor_of_top_ups_is_good_for_one_office_and_its_readers(estate: Estate) -> None:
+    admin, hq = token(), token(**HQ)
+    offices = {place: estate.one(IdKind.OFFICE, place) for place in ("hq", "berlin")}
+    pages = {
+        place: (await estate.ask(admin, TOP_UPS % PAGE, id=office)).data["topUps"] for place, office in offices.items()
+    }
+    for place, page in pages.items():
+        assert [node["id"] for node in page["nodes"]] == estate.ids[IdKind.TOP_UP][place]
+        assert page["totalCount"] == 1
+    cursors = {place: page["pageInfo"]["endCursor"] for place, page in pages.items()}
+    own = await estate.ask(hq, TOP_UPS % "", id=offices["hq"], after=cursors["hq"])
+    assert own.data["topUps"] == {"totalCount": 1, "nodes": []}
+    refused = await estate.ask(hq, TOP_UPS % "", id=offices["hq"], after=cursors["berlin"])
+    assert refused.error["extensions"]["code"] == "BAD_USER_INPUT"
+    hidden = await estate.ask(hq, TOP_UPS % "", id=offices["berlin"], after=cursors["berlin"])
+    unknown = await estate.ask(hq, TOP_UPS % "", id="off_" + "0" * 32, after=cursors["berlin"])
+    assert hidden.body == unknown.body
+    assert hidden.data == {"topUps": None}

@@ -32,7 +32,12 @@ STARTS = {
 }
 """Root fields that need no argument."""
 
-BY_OFFICE = {"planUsage": "planUsage(officeId: $id)", "office": "office(id: $id)"}
+BY_OFFICE = {
+    "planUsage": "planUsage(officeId: $id)",
+    "office": "office(id: $id)",
+    "topUps": "topUps(officeId: $id, first: 100)",
+    "autoRecharge": "autoRecharge(officeId: $id)",
+}
 BY_WALLET = {"ledger": "ledger(walletId: $id, first: 100)"}
 BY_RECORD = {"usageRecord": "usageRecord(id: $id)"}
 
@@ -49,7 +54,17 @@ TYPE_OF = {
     IdKind.RATE_CARD: "RateCard",
     IdKind.REJECTED_USAGE: "RejectedUsage",
     IdKind.POSTING: "Posting",
+    IdKind.ACTIVITY: "Activity",
+    IdKind.TOP_UP: "TopUp",
+    IdKind.PAYMENT_METHOD: "PaymentMethod",
+    IdKind.AUTO_RECHARGE: "AutoRecharge",
 }
+
+AUDIT_TRAIL = "Company.activity"
+"""Refused to whom it is not open, with all that is asked beside it: those read everything but that."""
+
+UNLISTED = {IdKind.HOLD: "Hold"}
+"""Types in no list: everybody asks for all of them by id, whosever they are."""
 
 
 def _is_leaf(type_: Any) -> bool:
@@ -57,43 +72,47 @@ def _is_leaf(type_: Any) -> bool:
 
 
 @cache
-def selection(type_name: str, depth: int) -> str:
-    """All of a type: its values, and all of what hangs on it down to `depth`."""
+def selection(type_name: str, depth: int, closed: str = "") -> str:
+    """All of a type: its values, and all of what hangs on it down to `depth`, but for one field that is closed."""
     type_ = GRAPHQL.type_map[type_name]
     if isinstance(type_, GraphQLUnionType):
-        parts = " ".join(f"... on {part.name} {selection(part.name, depth)}" for part in type_.types)
+        parts = " ".join(f"... on {part.name} {selection(part.name, depth, closed)}" for part in type_.types)
         return f"{{ __typename {parts} }}"
     assert isinstance(type_, GraphQLObjectType | GraphQLInterfaceType), type_name
-    parts = " ".join(_field(name, get_named_type(field.type), depth) for name, field in type_.fields.items())
+    parts = " ".join(
+        _field(name, get_named_type(field.type), depth, closed)
+        for name, field in type_.fields.items()
+        if f"{type_name}.{name}" != closed
+    )
     return f"{{ __typename {parts} }}"
 
 
-def _field(name: str, type_: Any, depth: int) -> str:
+def _field(name: str, type_: Any, depth: int, closed: str) -> str:
     if _is_leaf(type_):
         return name
     is_value = isinstance(type_, GraphQLObjectType) and _leaves(type_) == list(type_.fields)
     if depth == 0 and not is_value:
         return ""
-    return f"{name} {selection(type_.name, max(depth - 1, 0))}"
+    return f"{name} {selection(type_.name, max(depth - 1, 0), closed)}"
 
 
 def _leaves(type_: GraphQLObjectType) -> list[str]:
     return [name for name, field in type_.fields.items() if _is_leaf(get_named_type(field.type))]
 
 
-def documents(start: str, type_name: str, depth: int = DEPTH, end: str = "") -> Iterator[str]:
+def documents(start: str, type_name: str, depth: int = DEPTH, end: str = "", closed: str = "") -> Iterator[str]:
     """One document for the values of a type, and one for each field that leads on, so that none grows too long."""
     start = f"{'query ($id: ID!)' if '$id' in start else 'query'} {{ {start}"
     type_ = GRAPHQL.type_map[type_name]
     if isinstance(type_, GraphQLUnionType):
-        yield f"{start} {selection(type_name, depth)} {end}}}"
+        yield f"{start} {selection(type_name, depth, closed)} {end}}}"
         return
     assert isinstance(type_, GraphQLObjectType)
     yield f"{start} {{ __typename {' '.join(_leaves(type_))} }} {end}}}"
     for name, field in type_.fields.items():
         named = get_named_type(field.type)
-        if not _is_leaf(named):
-            yield f"{start} {{ {name} {selection(named.name, depth - 1)} }} {end}}}"
+        if not _is_leaf(named) and f"{type_name}.{name}" != closed:
+            yield f"{start} {{ {name} {selection(named.name, depth - 1, closed)} }} {end}}}"
 
 
 def values(found: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
@@ -113,9 +132,10 @@ def values(found: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, 
 class Reader:
     """One caller, and everything he was told."""
 
-    def __init__(self, estate: Estate, bearer: str) -> None:
+    def __init__(self, estate: Estate, bearer: str, closed: str = "") -> None:
         self._estate = estate
         self._bearer = bearer
+        self._closed = closed
         self.told: list[tuple[tuple[str, ...], Any]] = []
 
     @property
@@ -140,11 +160,15 @@ class Reader:
             for identifier in sorted(self._of(kind))[:EXAMPLES]:
                 await self._read(f"node(id: $id) {{ ... on {type_name}", type_name, depth, "}", id=identifier)
 
+        for kind, type_name in UNLISTED.items():
+            for identifier in sorted(found for ids in self._estate.ids[kind].values() for found in ids):
+                await self._read(f"node(id: $id) {{ ... on {type_name}", type_name, depth, "}", id=identifier)
+
     def _of(self, kind: IdKind) -> set[str]:
         return {found for found in self.ids if found.startswith(kind.value)}
 
     async def _read(self, start: str, type_name: str, depth: int, end: str = "", **variables: str) -> None:
-        for text in documents(start, type_name, depth, end):
+        for text in documents(start, type_name, depth, end, self._closed):
             await self._tell(text, **variables)
 
     async def _tell(self, text: str, **variables: str) -> None:

@@ -1,6 +1,7 @@
 """A client that does not give up: what got no answer is sent again, with the same key, until there is one."""
 
 import asyncio
+import random
 import time
 from collections import Counter
 from dataclasses import dataclass, field
@@ -8,8 +9,8 @@ from typing import Any
 
 import httpx2
 
-PATIENCE_SECONDS = 90
-PAUSE_SECONDS = 0.1
+PATIENCE_SECONDS = 180
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.05, 0.3
 SURPRISES = frozenset({"INTERNAL_SERVER_ERROR", "SERVICE_UNAVAILABLE", "TIMEOUT"})
 
 
@@ -49,7 +50,7 @@ class Caller:
                 answer = (await self._client.post("/graphql", json=body)).json()
             except (httpx2.HTTPError, ValueError):
                 self.counts["no answer"] += 1
-                await asyncio.sleep(PAUSE_SECONDS)
+                await asyncio.sleep(random.uniform(SHORTEST_PAUSE, LONGEST_PAUSE))
                 continue
             if not answer.get("errors"):
                 self.counts["answers"] += 1
@@ -59,7 +60,7 @@ class Caller:
             if not (self.is_patient and code in SURPRISES):
                 raise Surprise(f"{operation[:60]}: {answer['errors']}")
             self.counts["server faults"] += 1
-            await asyncio.sleep(PAUSE_SECONDS)
+            await asyncio.sleep(random.uniform(SHORTEST_PAUSE, LONGEST_PAUSE))
 
     async def change(self, mutation: str, **given: Any) -> dict[str, Any]:
         """The payload of a mutation of one field."""
@@ -80,5 +81,5 @@ class Caller:
                     return
                 if answer.status_code < 500 or not self.is_patient:
                     raise Surprise(f"{url}: {answer.status_code} {answer.text[:200]}")
-            await asyncio.sleep(PAUSE_SECONDS)
+            await asyncio.sleep(random.uniform(SHORTEST_PAUSE, LONGEST_PAUSE))
         raise Surprise(f"No answer within {PATIENCE_SECONDS} seconds from {url}")

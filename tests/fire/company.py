@@ -5,11 +5,15 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from api.clock import utc_now
-from domain.money import MICROS_PER_UNIT
+from api.payments.processors import build_processors
+from api.settings import Settings
+from domain.money import MICROS_PER_UNIT, Micros
+from domain.payments import Processors
 from domain.provisioning import PaymentTerms
 from persistence.database import Database
 from tests.fire.caller import Caller
 from tests.fire.operations import SAVE_CARD, SET_UP_CARD
+from tests.fire.server import SECRET
 from tests.world import World, office
 
 
@@ -29,7 +33,12 @@ class FireOffice(NamedTuple):
     pays: Pays
 
 
-async def found_company(database_url: str, blocks: int) -> tuple[World, list[list[FireOffice]]]:
+def processors_of(database: Database) -> Processors:
+    """The sandbox, as a server on this database has it."""
+    return build_processors(Settings(_env_file=None, secret_key=SECRET), database)
+
+
+async def found_company(database_url: str, blocks: int, opening_micros: Micros) -> tuple[World, list[list[FireOffice]]]:
     """Blocks of five offices, one of each kind: a block is used for a while, so that daily limits do not matter."""
     world = World(Database(database_url), now=utc_now(), slug="fire")
     opened_on = (world.now - timedelta(days=40)).date()
@@ -38,7 +47,7 @@ async def found_company(database_url: str, blocks: int) -> tuple[World, list[lis
         office(
             slug,
             opened_on=opened_on,
-            opening_credits_micros=20 * MICROS_PER_UNIT,
+            opening_credits_micros=opening_micros,
             payment_terms=PaymentTerms.INVOICE if pays is Pays.INVOICE else PaymentTerms.CARD,
             tax_rate_micros=88_750,
         )

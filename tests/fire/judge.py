@@ -14,8 +14,6 @@ from uuid import UUID
 from sqlalchemy import select
 
 from api.clock import utc_now
-from api.payments.processors import build_processors
-from api.settings import Settings
 from api.worker import run_once
 from domain.purchases import LEASE
 from persistence.begin import Begin
@@ -26,8 +24,8 @@ from persistence.tables.funds import POSTING
 from persistence.tables.holds import HOLD
 from persistence.tables.payments import AUTO_RECHARGE, REFUND, TOP_UP
 from persistence.tables.sandbox import SANDBOX_PAYMENT, SANDBOX_REFUND
+from tests.fire.company import processors_of
 from tests.fire.journal import Journal
-from tests.fire.server import SECRET
 
 REST_SECONDS = 180
 AHEAD = LEASE + timedelta(seconds=5)
@@ -45,8 +43,7 @@ async def until_at_rest(database: Database, *, own_seconds: float, ahead: timede
     clock is further, takes it up: nobody has to wait for that minute in the suite.
     """
     begun = time.monotonic()
-    settings = Settings(_env_file=None, secret_key=SECRET)
-    processors, door = build_processors(settings, database), Begin(database)
+    processors, door = processors_of(database), Begin(database)
     pending: list[object] = []
     while (waited := time.monotonic() - begun) < REST_SECONDS:
         pending = [

@@ -15,6 +15,7 @@ from pathlib import Path
 from sqlalchemy import Executable, func, select
 
 from domain.access import Role
+from domain.money import MICROS_PER_UNIT, Micros
 from persistence.database import Database
 from persistence.tables.charging import CHARGE
 from persistence.tables.payments import REFUND, TOP_UP
@@ -27,6 +28,7 @@ from tests.fire.load import Load
 from tests.fire.server import Server, token
 
 SOONEST_SECONDS, LATEST_SECONDS = 0.05, 1.5
+OPENING_MICROS = 20 * MICROS_PER_UNIT
 LIVES_A_BLOCK = 4
 """Offices are changed every few lives: an office is recharged six times a day at most."""
 
@@ -70,9 +72,11 @@ class Fire:
 
     @classmethod
     @asynccontextmanager
-    async def lit(cls, database_url: str, folder: Path, *, blocks: int, workers: int = 1) -> AsyncIterator["Fire"]:
+    async def lit(
+        cls, database_url: str, folder: Path, *, blocks: int, workers: int = 1, opening_micros: Micros = OPENING_MICROS
+    ) -> AsyncIterator["Fire"]:
         """Ready to burn; afterwards no process of it is left."""
-        world, offices = await found_company(database_url, blocks)
+        world, offices = await found_company(database_url, blocks, opening_micros)
         server = Server(database_url, folder, workers=workers)
         admin, partner = (Caller(server.address, token("fire", role)) for role in (Role.COMPANY_ADMIN, Role.PARTNER))
         try:
@@ -97,7 +101,7 @@ class Fire:
 async def burn(
     fire: Fire, *, kills: int, seed: int, own_seconds: float = 3, kill_database: KillDatabase | None = None
 ) -> Report:
-    """Kills the server so often, and the database with every fifth kill where it can be."""
+    """Kills the server so often. Every fifth time its database is killed first, and it lives on for a moment."""
     chance, begun, report = random.Random(seed), time.monotonic(), Report()
     fire.admin.is_patient = fire.partner.is_patient = kill_database is not None
     for first in range(0, kills, LIVES_A_BLOCK):
@@ -106,11 +110,13 @@ async def burn(
         people = asyncio.create_task(load.run(block))
         try:
             for _ in range(min(LIVES_A_BLOCK, kills - first)):
-                await _one_life(fire, people, chance.uniform(SOONEST_SECONDS, LATEST_SECONDS))
-                report.kill_count += 1
-                if kill_database is not None and report.kill_count % 5 == 0:
+                await _until_killed(people, chance.uniform(SOONEST_SECONDS, LATEST_SECONDS))
+                if kill_database is not None and report.kill_count % 5 == 4:
                     await kill_database()
                     report.database_kill_count += 1
+                    await _until_killed(people, chance.uniform(SOONEST_SECONDS, LATEST_SECONDS))
+                fire.server.kill()
+                report.kill_count += 1
                 await fire.server.start()
             load.stop.set()
             await people
@@ -123,13 +129,12 @@ async def burn(
     return report
 
 
-async def _one_life(fire: Fire, people: "asyncio.Task[None]", seconds: float) -> None:
+async def _until_killed(people: "asyncio.Task[None]", seconds: float) -> None:
     """The load of a life may not end before it, or nothing would be killed."""
     await asyncio.wait([people], timeout=seconds)
     if people.done():
         people.result()
         raise AssertionError("The clients stopped before the server was killed.")
-    fire.server.kill()
 
 
 async def _counts(fire: Fire) -> dict[str, int]:

@@ -21,7 +21,7 @@ from domain.access import PartnerScope, Role
 ROOT = Path(__file__).parents[2]
 FAREBOX = Path(sys.executable).parent / "farebox"
 SECRET = "a secret key for the tests under fire, longer than thirty-two bytes"
-START_SECONDS = 40
+START_SECONDS = 60
 COMMAND_SECONDS = 120
 
 

@@ -9,21 +9,24 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
 from uuid import UUID
 
 from domain.access import Role
-from domain.catalogue import Direction, Service
-from domain.charging import Outcome
+from domain.authorization import UsageRequest
+from domain.catalogue import Service
+from domain.charging import Decision, Outcome
 from domain.money import Amount, Currency
 from domain.payments import Processors
 from domain.stories.buy import purchase_credits
 from domain.stories.charge import reverse_usage
-from domain.stories.hold import AuthorizeRequest, authorize_usage, capture_hold
+from domain.stories.hold import authorize_usage, capture_hold
 from domain.top_ups import TopUpState
-from domain.usage import OfficeReference, UsageEvent
+from domain.usage import Call, UsageEvent
 from persistence.database import Database
+from tests.fire.company import processors_of
 from tests.world import START, World, call
 
 TASKS = 16
@@ -40,14 +43,16 @@ class Orders:
     offices: dict[str, str]
     """Ids by slug."""
     process: int
-    rounds: int
+    tasks: int = TASKS
+    rounds: int = 1
 
 
 @dataclass
 class Ledger:
-    """What one process was told. Costs are in micros, by event id."""
+    """What one process was told."""
 
     costs: dict[str, int] = field(default_factory=dict)
+    """Micros, by the id of each event whose sending was charged."""
     outcomes: Counter[str] = field(default_factory=Counter)
     reversed: list[str] = field(default_factory=list)
     purchases: dict[str, str] = field(default_factory=dict)
@@ -80,14 +85,19 @@ class Writer:
     def event(self, event_id: str, place: int) -> UsageEvent:
         return call(event_id, START + timedelta(minutes=place % 1_000), office=self.slugs[place % len(self.slugs)])
 
-    async def record(self, *events: UsageEvent) -> None:
-        for decision in await self.world.record(*events):
+    async def record(self, *events: UsageEvent) -> list[Decision]:
+        decisions = await self.world.record(*events)
+        self.keep(decisions)
+        return decisions
+
+    def keep(self, decisions: Sequence[Decision]) -> None:
+        """A replay tells no cost: what an event costs is told to the one whose sending was charged."""
+        for decision in decisions:
             self.ledger.outcomes[decision.outcome] += 1
-            told = self.ledger.costs.setdefault(decision.event.event_id, decision.cost_micros)
             if decision.outcome is Outcome.CHARGED:
                 self.ledger.costs[decision.event.event_id] = decision.cost_micros
             elif decision.outcome is not Outcome.REPLAYED:
-                self.ledger.errors.append(f"{decision.event.event_id}: {decision.outcome}, told {told}")
+                self.ledger.errors.append(f"{decision.event.event_id}: {decision.outcome}")
 
     async def single(self, turn: int) -> None:
         await self.record(self.event(f"single-{self.number}-{turn}", self.number))
@@ -98,9 +108,9 @@ class Writer:
         await self.record(*(self.event(f"pool-{place}", place) for place in places))
 
     async def buy(self, turn: int) -> None:
-        """Neighbours of two processes use the same key."""
-        key = f"purchase-{self.number % (2 * TASKS)}-{turn}"
-        slug = self.slugs[self.number % len(self.slugs)]
+        """The writers of the same place in each process use the same key."""
+        buyer = self.number % TASKS
+        key, slug = f"purchase-{buyer}-{turn}", self.slugs[buyer % len(self.slugs)]
         bought = await purchase_credits(
             self.world.begin,
             self.processors,
@@ -117,17 +127,52 @@ class Writer:
         self.ledger.purchases[key] = bought.top_up.id.hex
 
     async def hold(self, turn: int) -> None:
-        raise NotImplementedError
+        """Half of the holds are captured, the others end when the usage is reported as any other."""
+        event = self.event(f"held-{self.number}-{turn}", self.number)
+        assert isinstance(event.usage, Call)
+        assert event.office is not None
+        request = UsageRequest(
+            source=event.source,
+            event_id=event.event_id,
+            office=event.office,
+            service=Service.CALLING,
+            direction=event.usage.direction,
+            from_=event.usage.from_,
+            to=event.usage.to,
+            quantity=300,
+            hold_seconds=600,
+        )
+        door, viewer = self.world.begin, self.world.viewer()
+        authorized = await authorize_usage(door, viewer, request, now=self.world.now)
+        if authorized.hold is None:
+            self.ledger.errors.append(f"{event.event_id}: {authorized.refusal}")
+            return
+        if (self.number + turn) % 2:
+            await self.record(event)
+        else:
+            captured = await capture_hold(door, viewer, authorized.hold.id, event, now=self.world.now)
+            self.keep([captured.decision])
+        self.ledger.captured.append(authorized.hold.id.hex)
 
     async def take_back(self, turn: int) -> None:
-        raise NotImplementedError
+        """A call of its own, and the same one again for somebody who presses twice."""
+        event = self.event(f"wrong-{self.number}-{turn}", self.number)
+        [decision] = await self.record(event)
+        assert decision.charge_id is not None
+        door, viewer, key = self.world.begin, self.world.viewer(), f"reverse-{event.event_id}"
+        reverse = partial(reverse_usage, door, viewer, decision.charge_id, key=key, reason="twice", now=self.world.now)
+        first, second = await asyncio.gather(reverse(), reverse())
+        if first.reversal_id != second.reversal_id:
+            self.ledger.errors.append(f"{event.event_id} was reversed twice")
+        self.ledger.reversed.append(event.event_id)
 
 
 async def write(orders: Orders) -> Ledger:
     database, ledger = Database(orders.database_url), Ledger()
     world = World(database, now=START + timedelta(days=1))
     world.company_id = UUID(orders.company_id)
-    writers = [Writer(world, None, orders, orders.process * TASKS + task, ledger) for task in range(TASKS)]
+    processors = processors_of(database)
+    writers = [Writer(world, processors, orders, orders.process * TASKS + task, ledger) for task in range(orders.tasks)]
     try:
         await asyncio.gather(*(writer.run() for writer in writers))
     finally:
@@ -136,4 +181,4 @@ async def write(orders: Orders) -> Ledger:
 
 
 if __name__ == "__main__":
-    print(json.dumps(asdict(asyncio.run(write(Orders(**json.load(sys.stdin)))))))
+    print(json.dumps(vars(asyncio.run(write(Orders(**json.load(sys.stdin)))))))

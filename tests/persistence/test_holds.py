@@ -11,13 +11,17 @@ from domain.catalogue import Service, WalletKind
 from domain.charging import Outcome
 from domain.errors import HoldExpired, HoldResolved, IdempotencyConflict, InvalidInput, NotFound, NotPermitted
 from domain.holds import HoldRefusalReason, HoldState
+from domain.money import Amount
+from domain.rates import PER_MINUTE
 from domain.stories.hold import authorize_usage, quote_usage, release_hold
+from domain.stories.recharge import configure_recharge
 from domain.stories.renew import renew_due
 from domain.usage import OfficeReference
 from persistence.tables.charging import CHARGE
 from persistence.tables.company import OFFICE
 from persistence.tables.funds import ALLOWANCE_CYCLE, WALLET
 from persistence.tables.holds import HOLD
+from persistence.tables.payments import TOP_UP
 from tests.persistence.holding import ask, captured, extended, held, released, request, reserved, stored
 from tests.world import START, World, allowance, call, commitment, office, rate
 
@@ -208,9 +212,7 @@ async def test_an_extension_names_totals(world: World) -> None:
 
 
 async def test_a_hold_keeps_what_its_own_cycle_has_across_the_cycles_change(world: World) -> None:
-    plan = office(
-        allowances=(allowance(120),), commitments=(commitment("0.02"),), opening_credits_micros=5_000_000
-    )
+    plan = office(allowances=(allowance(120),), commitments=(commitment("0.02"),), opening_credits_micros=5_000_000)
     await world.apply(plan, late_usage_hours=0)
     await world.deck(at=START - timedelta(days=30))
     world.now = START + timedelta(days=31, minutes=-30)
@@ -266,6 +268,30 @@ async def test_every_refusal_is_an_answer_that_leaves_nothing(world: World) -> N
     assert answer.refusal is not None
     assert answer.refusal.reason is HoldRefusalReason.OFFICE_SUSPENDED
     assert await world.database.rows(HOLD.select()) == []
+
+
+async def test_a_refusal_for_want_of_funds_asks_for_a_recharge_on_what_is_available(world: World) -> None:
+    """Balance 6.00 above a threshold of 5.00, holds 5.50, wanted 1.00; without a card, a skip says that it asked."""
+    await world.set_up(office(opening_credits_micros=6_000_000))
+    await world.deck((rate("0.50", fee="0.50", increment=PER_MINUTE, prefix="44"),), card="dear", at=START)
+    await configure_recharge(
+        world.begin,
+        world.viewer(Role.COMPANY_ADMIN),
+        await world.office_id(),
+        is_enabled=True,
+        threshold=Amount(5_000_000, "USD"),
+        amount=Amount(20_000_000, "USD"),
+        cycle_cap=None,
+        now=world.now,
+    )
+    assert await reserved(world) == 0
+    first = await held(world, request("e1", quantity=600, to=TO_LONDON))
+    assert (first.payment.universal_micros, await world.database.rows(TOP_UP.select())) == (5_500_000, [])
+    answer = await ask(world, request("e2", to=TO_LONDON))
+    assert answer.refusal is not None
+    assert answer.refusal.reason is HoldRefusalReason.INSUFFICIENT_FUNDS
+    [asked] = await world.database.rows(TOP_UP.select())
+    assert (asked.state, asked.reason) == ("SKIPPED", "NO_PAYMENT_METHOD")
 
 
 async def test_a_key_authorizes_one_thing(world: World) -> None:

@@ -7,8 +7,9 @@ import pytest
 
 from domain.auto_recharge import BACK_OFFS
 from domain.payments import PaymentState
+from domain.provisioning import PaymentTerms
 from domain.purchases import LEASE
-from domain.stories.recharge import configure_recharge
+from domain.stories.recharge import configure_recharge, judge_due
 from domain.top_ups import TopUp, TopUpOrigin, TopUpReason, TopUpState
 from persistence.database import Database
 from persistence.tables.payments import AUTO_RECHARGE
@@ -24,7 +25,8 @@ async def shop(database: Database) -> AsyncIterator[Shop]:
     await shop.world.apply(office())
     yield shop
     for top_up in await shop.top_ups():
-        assert shop.processor.charge_count(top_up.id) == (top_up.state is TopUpState.SETTLED), top_up
+        is_paid = top_up.state is TopUpState.SETTLED and top_up.payment_terms is PaymentTerms.CARD
+        assert shop.processor.charge_count(top_up.id) == is_paid, top_up
     await assert_books_hold(database)
 
 
@@ -107,10 +109,8 @@ async def test_a_settlement_is_judged_once_more_with_the_recharge_no_longer_in_f
         books = await work.lock_books(begun.office_id)
         books.out_of_universal(22_000_000, "adjustment")
         await work.save_books(books)
-    await shop.settle()
-    first, second = await shop.top_ups()
-    assert (first.state, second.state) == (TopUpState.SETTLED, TopUpState.PENDING)
-    await shop.settle()
+    assert await shop.settle() == 2, "the second is due at once"
+    assert {top_up.state for top_up in await shop.top_ups()} == {TopUpState.SETTLED}
     assert await shop.universal() == 18_000_000
 
 
@@ -129,6 +129,23 @@ async def test_a_settled_purchase_is_judged_too(shop: Shop) -> None:
     assert recharge.credits_micros == 20_000_000
     await shop.settle()
     assert await shop.universal() == 10_000_000
+
+
+async def test_a_purchase_on_invoice_is_judged_when_what_it_owes_is_known(shop: Shop) -> None:
+    """The limit leaves room for the purchase and one recharge; both at once would not see each other."""
+    limited = office(payment_terms=PaymentTerms.INVOICE, invoice_limit_micros=30_000_000)
+    await shop.world.apply(limited)
+    async with shop.world.begin.begin(shop.world.company_id, shop.world.now) as work:
+        books = await work.lock_books(await shop.world.office_id())
+        books.out_of_universal(30_000_000, "adjustment")
+        books.funds.recharge.is_enabled = True
+        books.funds.recharge.updated_at = shop.world.now
+        await work.save_books(books)
+    await shop.buy("20")
+    assert len(await shop.top_ups()) == 1
+    assert await judge_due(shop.world.begin, now=shop.world.now) == 1
+    _, skipped = await shop.top_ups()
+    assert (skipped.state, skipped.reason) == (TopUpState.SKIPPED, TopUpReason.INVOICE_LIMIT)
 
 
 async def test_a_new_card_ends_the_back_off_of_the_old_one(shop: Shop) -> None:

@@ -13,6 +13,9 @@ from persistence.database import Database
 from persistence.invariants import INVARIANTS
 from persistence.verify import REFERENCES, Finding, verify
 from tests.conftest import FreshDatabases
+from tests.persistence.funding_story import TAMPERINGS as FUNDING_TAMPERINGS
+from tests.persistence.funding_story import tell_of_funding
+from tests.persistence.holding import captured, held, request
 from tests.world import START, World, allowance, call, commitment, office, usage_event
 
 NEVER_BELOW = "No commitment and no allowance is below zero or overdrawn"
@@ -48,12 +51,18 @@ TAMPERINGS = {
     "UPDATE charge SET occurred_at = {earlier}": "Every charge happened in the cycle",
     "UPDATE posting SET destination = 'usage:FAX' WHERE destination = 'usage:CALLING'": "What is posted for usage",
     "UPDATE posting SET source = 'usage:FAX' WHERE source = 'contract'": "What is posted for usage",
-    "UPDATE wallet SET reserved_micros = 5": "Nothing is reserved",
+    "UPDATE wallet SET reserved_micros = 5": "What is reserved of every wallet",
+    "UPDATE allowance_cycle SET reserved_quantity = 7": "What is reserved of every allowance",
+    "UPDATE hold SET event_id = 'another' WHERE state = 'CAPTURED'": "A hold ends once",
+    "UPDATE hold SET event_id = 'calls-1', source = 'test' WHERE state = 'ACTIVE'": "A hold ends once",
+    "UPDATE hold SET state = 'ACTIVE'": "A hold ends once",
+    "UPDATE hold SET expires_at = created_at WHERE state = 'ACTIVE'": "Every office is renewed",
     "UPDATE wallet_cycle SET month = month + 1000": "A commitment's cycle begins",
     "UPDATE office SET renew_due_at = {due_later}": "Every office is renewed",
     "UPDATE billing_cycle SET closed_at = NULL": "Every office is renewed",
     "DELETE FROM billing_cycle WHERE closed_at IS NOT NULL": REFERENCES,
     "DELETE FROM charge WHERE service = 'FAX'": REFERENCES,
+    **FUNDING_TAMPERINGS,
 }
 
 
@@ -93,7 +102,10 @@ async def _tell(url: str) -> None:
     [first] = await world.record(call("to-be-reversed", world.now - timedelta(hours=1), seconds=300))
     assert first.charge_id is not None
     await reverse_usage(world.begin, world.viewer(), first.charge_id, key="k", reason="test", now=world.now)
+    await held(world, request("held"))
+    await captured(world, await held(world, request("captured")), call("captured", world.now))
     await world.record(call("blocked", world.now, to="+900123456789"), call("gone", world.now, to="+900123456780"))
+    await tell_of_funding(world)
     await database.close()
 
 
@@ -153,7 +165,8 @@ async def _tamper(database: Database, statement: str) -> None:
             await connection.exec_driver_sql("PRAGMA ignore_check_constraints = ON")
             await connection.exec_driver_sql("PRAGMA foreign_keys = OFF")
             await connection.exec_driver_sql("BEGIN")
-            await connection.execute(text(filled))
+            for part in filled.split("; "):
+                await connection.execute(text(part))
             await connection.commit()
         return
     filled = statement.format(
@@ -171,5 +184,6 @@ async def _tamper(database: Database, statement: str) -> None:
         )
         for table, name in constraints.all():
             await connection.exec_driver_sql(f"ALTER TABLE {table} DROP CONSTRAINT {name}")
-        await connection.execute(text(filled.replace("'2026-03-30'", "DATE '2026-03-30'")))
+        for part in filled.replace("'2026-03-30'", "DATE '2026-03-30'").split("; "):
+            await connection.execute(text(part))
         await connection.exec_driver_sql("SET session_replication_role = origin")

@@ -181,7 +181,7 @@ async def test_a_full_cap_is_a_skip_with_its_reason(till: Till) -> None:
 async def test_settings_have_bounds(
     small_till: Till, settings: dict[str, str], kind: str, code: str, field: str
 ) -> None:
-    input = {name: small_till.amount(amount) for name, amount in settings.items()}
+    input: Any = {name: small_till.amount(amount) for name, amount in settings.items()}
     refused = await small_till.configure(isEnabled=True, **input)
     [error] = refused["userErrors"]
     assert (error["__typename"], error["code"], error["field"]) == (kind, code, [field])
@@ -194,9 +194,11 @@ async def test_settings_have_bounds(
 async def test_settings_are_in_the_company_s_currency(small_till: Till) -> None:
     small_till.currency = "EUR"
     for name in ("threshold", "amount", "cycleCap"):
-        [error] = (await small_till.configure(**{name: small_till.amount("20")}))["userErrors"]
+        settings: Any = {name: small_till.amount("20")}
+        [error] = (await small_till.configure(**settings))["userErrors"]
         assert (error["code"], error["field"]) == ("WRONG_CURRENCY", [name])
-        [error] = (await small_till.configure(**{name: small_till.amount("0.1234567")}))["userErrors"]
+        settings = {name: small_till.amount("0.1234567")}
+        [error] = (await small_till.configure(**settings))["userErrors"]
         assert (error["code"], error["field"]) == ("INVALID", [name, "amount"])
 
 

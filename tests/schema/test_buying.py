@@ -343,7 +343,7 @@ async def test_who_may_buy_and_for_whom(till: Till) -> None:
 async def test_who_may_see_a_quote(small_till: Till) -> None:
     till = small_till
     query = QUOTE + "fragment M on Money { amount } fragment Errors on UserError { code }"
-    input = {"officeId": await till.house.office(), "credits": till.amount("20")}
+    input: dict[str, Any] = {"officeId": await till.house.office(), "credits": till.amount("20")}
     for name, viewer in (await till.strangers()).items():
         if name.startswith("of another"):
             assert await till.quote("20", viewer=viewer) is None

@@ -35,6 +35,9 @@ def read(scalar: str, value: Any) -> Any:
         *(("DateTime", text) for text in ("0000-01-01T00:00:00Z", "0001-01-01T00:00:00+01:00")),
         *(("DateTime", value) for value in (1772359200, "2026-03-01T10:00:00.1234567Z")),
         *(("YearMonth", text) for text in ("2026-3", "2026-13", "202603", "0000-01", "2026-03-01")),
+        *(("URL", text) for text in ("app.example", "//app.example", "javascript:alert(1)", "https://", "HTTPS://a.b")),
+        *(("URL", text) for text in ("https://a b", "https://a\n", 'https://a"', "https://ü.example", "https://u:p@a")),
+        *(("URL", value) for value in (1, None, "https://a/" + "x" * 1_991, "https://a:port/", "https://[::1")),
         *(("PhoneNumber", text) for text in ("4155550100", "+0155550100", "+1 415", "+1234567890123456", "+١٢٣")),
     ],
 )

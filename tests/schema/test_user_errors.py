@@ -6,7 +6,17 @@ from typing import Any
 import pytest
 
 from domain import errors
-from schema.errors import CODES, InputUserError, bad_input_message, user_error
+from schema.errors import (
+    CODES,
+    InputUserError,
+    LimitUserError,
+    PaymentUserError,
+    UserErrorCode,
+    bad_input_message,
+    user_error,
+)
+from schema.payment_words import REASON_TEXTS, TopUpReason
+from schema.scalars import money
 from tests.schema.conftest import House
 
 RECORD = "mutation ($input: RecordUsageInput!) { recordUsage(input: $input) { chargedCount } }"
@@ -20,7 +30,8 @@ def test_every_failure_of_the_domain_has_its_code() -> None:
         for _, kind in inspect.getmembers(errors, inspect.isclass)
         if issubclass(kind, errors.FareboxError) and kind is not errors.FareboxError
     }
-    assert family - set(CODES) == {errors.RateConflict}
+    families = {errors.OutOfBounds, errors.PaymentFailed}
+    assert family - set(CODES) == {errors.RateConflict, *families}
 
 
 def test_a_path_is_told_as_text() -> None:
@@ -28,6 +39,25 @@ def test_a_path_is_told_as_text() -> None:
     assert isinstance(error, InputUserError)
     assert error.field == ["events", "17", "eventId"]
     assert user_error(errors.NotFound("No.")).field is None
+
+
+def test_limits_are_told_in_money_and_only_those_that_matter() -> None:
+    raised = errors.LimitReached("No.", currency="JPY", field=("credits",), remaining_micros=0)
+    error = user_error(raised)
+    assert isinstance(error, LimitUserError)
+    assert (error.code, error.field) == (UserErrorCode.LIMIT_REACHED, ["credits"])
+    assert (error.minimum, error.maximum, error.remaining) == (None, None, money(0, "JPY"))
+
+
+def test_why_no_money_came_is_told_with_every_failed_payment() -> None:
+    error = user_error(errors.NoPaymentMethod("No.", reason=TopUpReason.CARD_EXPIRED))
+    assert isinstance(error, PaymentUserError)
+    assert (error.code, error.reason) == (UserErrorCode.NO_PAYMENT_METHOD, TopUpReason.CARD_EXPIRED)
+
+
+def test_every_reason_is_told_in_a_sentence_for_a_person() -> None:
+    assert set(REASON_TEXTS) == set(TopUpReason)
+    assert all(text[0].isupper() and text.endswith(".") and "_" not in text for text in REASON_TEXTS.values())
 
 
 def test_what_no_mutation_can_meet_is_a_fault_of_ours() -> None:

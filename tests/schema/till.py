@@ -102,14 +102,17 @@ class Till:
     async def save(self, setup_id: str, slug: str = "hq", viewer: Viewer | None = None) -> Any:
         return await self.send(SAVE, {"officeId": await self.house.office(slug), "setupId": setup_id}, viewer)
 
-    async def save_card(self, number: str = PAYS, slug: str = "hq") -> Any:
+    async def choose_card(self, setup_id: str, number: str) -> None:
         """The cardholder chooses a test card on the sandbox's page."""
-        setup_id = (await self.start(slug))["setupId"]
-        value = decode(IdKind.CARD_SETUP, setup_id)
-        assert value is not None
-        [row] = await self.house.database.rows(CARD_SETUP.select().where(CARD_SETUP.c.id == value))
+        [row] = await self.house.database.rows(
+            CARD_SETUP.select().where(CARD_SETUP.c.id == decode(IdKind.CARD_SETUP, setup_id))
+        )
         setup = UUID(hex=row.processor_setup_id)
         await SandboxStore(self.house.database).choose_card(self.world.company_id, setup, number)
+
+    async def save_card(self, number: str = PAYS, slug: str = "hq") -> Any:
+        setup_id = (await self.start(slug))["setupId"]
+        await self.choose_card(setup_id, number)
         saved = await self.save(setup_id, slug)
         assert saved["userErrors"] == []
         return saved["paymentMethod"]
