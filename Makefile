@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 PORT ?= 8000
 BIN := .venv/bin
 
-.PHONY: run test fix check bench graphiql lock clean
+.PHONY: run test fix check bench soak graphiql lock clean
 .DEFAULT_GOAL := run
 
 run: .venv/.runtime graphiql
@@ -27,6 +27,11 @@ check: .venv/.dev
 
 bench: .venv/.dev
 	$(BIN)/python -m benchmarks
+
+# Kills servers for some twenty minutes: docs/reliability.md has the numbers.
+soak: .venv/.dev
+	$(BIN)/python -m tests.fire.soak --engine sqlite --kills $(or $(KILLS),50)
+	$(BIN)/python -m tests.fire.soak --engine postgresql --kills $(or $(KILLS),50)
 
 # GraphiQL's own files, pinned; without npm the page falls back to a pinned CDN.
 graphiql: .venv/.runtime

@@ -78,7 +78,9 @@ class GraphQLEndpoint:
         except ClientDisconnect:
             return Response(status_code=400)  # nobody is there to read it
         except Exception as error:  # the last guard: a fault of ours never shows what it is
-            return json_response({"errors": [incident.tell(error)]}, media_type or JSON, status=500)
+            told = incident.tell(error)
+            status = 503 if told["extensions"]["code"] is Code.SERVICE_UNAVAILABLE else 500
+            return json_response({"errors": [told]}, media_type or JSON, status=status)
 
     async def _answer(self, request: Request, media_type: str, incident: Incident) -> Response:
         viewer = await self._viewer(request)

@@ -1,7 +1,8 @@
 """What a caller is told about errors of execution, and what only the log is told.
 
 A caller reads what he can act on: his own mistakes, and refusals that the domain put into words. Everything
-else is a fault of ours: he gets a number to quote, and the log the traceback under the same number.
+else is a fault of ours: he gets a number to quote, and the log the traceback under the same number. Of a database
+that cannot be used right now the log gets a line, and the caller is told to come again.
 """
 
 import logging
@@ -13,6 +14,7 @@ from graphql import ArgumentNode, GraphQLError, ValueNode
 
 from api.refusals import MAX_ERRORS, Code
 from domain.errors import FareboxError, NotPermitted
+from persistence.outages import is_outage, told_briefly
 from schema.errors import bad_input_message
 
 logger = logging.getLogger(__name__)
@@ -29,13 +31,14 @@ class Incident:
         """Logs the cause and gives the error for the caller, which says nothing of it."""
         self._number = self._number or secrets.token_hex(6)
         place = ".".join(str(part) for part in path or ()) or "-"
-        logger.error(
-            "Incident %s: operation %s, field %s",
-            self._number,
-            self.operation_name or "-",
-            place,
-            exc_info=cause,
-        )
+        where = (self._number, self.operation_name or "-", place)
+        if is_outage(cause):
+            logger.error("Incident %s: operation %s, field %s: %s", *where, told_briefly(cause))
+            return {
+                "message": f"This cannot be done right now: send it again in a moment. Incident {self._number}.",
+                "extensions": {"code": Code.SERVICE_UNAVAILABLE, "incident": self._number},
+            }
+        logger.error("Incident %s: operation %s, field %s", *where, exc_info=cause)
         return {
             "message": f"Something went wrong on our side; quote incident {self._number}.",
             "extensions": {"code": Code.INTERNAL_SERVER_ERROR, "incident": self._number},

@@ -23,9 +23,11 @@ EXAMPLES_DIRECTORY = Path(__file__).parent / "examples"
 VARIABLES_MARK = "# variables "
 
 PLACEHOLDERS_QUERY = (
-    "{ offices(first: 1) { nodes { id billingCycle { month } } } usageHistory(first: 1) { nodes { id } } }"
+    "{ offices(first: 25) { nodes { id paymentTerms billingCycle { month } } }"
+    " usageHistory(first: 1) { nodes { id } } }"
 )
-"""Run by the page with the demo token, to fill `<office>`, `<month>` and `<usage>` in the examples' variables."""
+"""Run by the page with the demo token, to fill `<office>`, `<payer>` (an office that pays by card), `<month>` and
+`<usage>` in the examples' variables. Whatever else stands in angle brackets is left to be filled in by hand."""
 
 
 @dataclass(frozen=True, slots=True)

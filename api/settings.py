@@ -149,9 +149,7 @@ class Settings(BaseSettings):
         except ValueError:
             raise ValueError("write addresses or networks with commas: 10.0.0.4, 10.1.0.0/16") from None
         # Whoever meant 10.1.0.0/16 and wrote 10.1.0.4/16 would else be believed nowhere: the server wants it exact.
-        return tuple(
-            str(network) if "/" in proxy else proxy for network, proxy in zip(networks, proxies, strict=True)
-        )
+        return tuple(str(network) if "/" in proxy else proxy for network, proxy in zip(networks, proxies, strict=True))
 
     @property
     def serves_graphiql(self) -> bool:

@@ -6,6 +6,7 @@ when SQLite was busy, or when two writers claimed the same new key at once and o
 
 import asyncio
 import random
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -45,6 +46,8 @@ from persistence.top_ups import find_top_up, read_buyer, read_payer
 T = TypeVar("T")
 
 TRIES = 8
+PATIENCE_SECONDS = 20
+"""No further try after that: where each one waits for a locked file, eight would keep the caller for minutes."""
 FIRST_PAUSE_SECONDS = 0.01
 RETRIED_STATES = frozenset({"40001", "40P01", "23505"})
 """Serialization failure, deadlock, and a key that somebody else claimed in between."""
@@ -79,12 +82,12 @@ class Begin:
             yield await ProvisioningWork.of(connection, company, now)
 
     async def again(self, story: Callable[[], Awaitable[T]]) -> T:
-        pause = FIRST_PAUSE_SECONDS
+        pause, end = FIRST_PAUSE_SECONDS, time.monotonic() + PATIENCE_SECONDS
         for _ in range(TRIES - 1):
             try:
                 return await story()
             except Exception as error:
-                if not _is_worth_another_try(error):
+                if not _is_worth_another_try(error) or time.monotonic() > end:
                     raise
             await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - jitter, not a secret
             pause *= 2

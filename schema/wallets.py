@@ -69,8 +69,8 @@ class WalletCycle:
         description="What was left when the cycle closed, and expired. Always zero for universal credits."
     )
     balance: Money = strawberry.field(
-        description="What is left of the cycle's grant; for universal credits, what there was at the cycle's end, or"
-        " is now."
+        description="What is left of the cycle's grant, adjustments included; for universal credits, what there was at"
+        " the cycle's end, or is now."
     )
 
 

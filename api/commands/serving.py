@@ -155,22 +155,30 @@ def demo() -> None:
     from rich.progress import Progress
 
     from api.commands.console import is_interactive
-    from api.demo import DemoSummary, load_demo
+    from api.demo import DEMO_COMPANY, DemoSummary, load_demo
+    from api.demo.payments import load_demo_payments
+    from api.payments.processors import build_processors
 
-    if settings_or_fail().env is Environment.PRODUCTION:
+    settings = settings_or_fail()
+    if settings.env is Environment.PRODUCTION:
         fail("The demo company is for local runs only.")
 
-    async def story(database: Database, begin: Begin) -> DemoSummary:
+    async def story(database: Database, begin: Begin) -> tuple[DemoSummary, int]:
         with Progress(console=err, transient=True, disable=not is_interactive()) as progress:
             task = progress.add_task("Charging the demo's usage", total=None)
-            return await load_demo(
+            summary = await load_demo(
                 begin,
                 database,
                 now=utc_now(),
                 report=lambda done, total: progress.update(task, completed=done, total=total),
             )
+        processors = build_processors(settings, database)
+        return summary, await load_demo_payments(begin, database, processors, DEMO_COMPANY, now=utc_now())
 
-    out.print(run(story).text, markup=False)
+    summary, buyer_count = run(story)
+    out.print(summary.text, markup=False)
+    if buyer_count:
+        out.print(f"{buyer_count} offices bought credits with test cards and by invoice.")
 
 
 def schema(

@@ -31,6 +31,7 @@ class StripeApi:
     """`base`: where the API is reached; None: at Stripe."""
 
     def __init__(self, api_key: str, *, base: str | None, answer_seconds: float = ANSWER_SECONDS) -> None:
+        self._is_elsewhere = base is not None
         self._session = requests.Session()
         for scheme in ("https://", "http://"):
             self._session.mount(scheme, HTTPAdapter(pool_maxsize=THREADS))
@@ -59,12 +60,12 @@ class StripeApi:
     async def call_knowing(self, function: Callable[..., T], *given: Any, params: Any, more: Any, **named: Any) -> T:
         """With `more` parameters, or without them where they are not known: at a look-alike of Stripe.
 
-        Nothing was done when a parameter is refused, so the request may be sent again. Stripe knows them all.
+        Nothing was done when a parameter is refused, so the request may be sent again. Stripe itself knows them all.
         """
         try:
             return await self.call(function, *given, params={**params, **more}, **named)
         except stripe.InvalidRequestError as error:
-            if not more or not str(error.user_message or "").startswith("Unexpected "):
+            if not more or not self._is_elsewhere or not str(error.user_message or "").startswith("Unexpected "):
                 raise
             return await self.call(function, *given, params=params, **named)
 

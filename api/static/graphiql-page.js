@@ -53,8 +53,11 @@
         body: JSON.stringify({ query: config.placeholders }),
       });
       const { data } = await response.json();
-      const office = data?.offices?.nodes?.[0];
+      const offices = data?.offices?.nodes ?? [];
+      const office = offices[0];
+      const payer = offices.find(({ paymentTerms }) => paymentTerms === "CARD");
       if (office) found["<office>"] = office.id;
+      if (payer) found["<payer>"] = payer.id;
       if (office?.billingCycle) found["<month>"] = office.billingCycle.month;
       const record = data?.usageHistory?.nodes?.[0];
       if (record) found["<usage>"] = record.id;

@@ -179,10 +179,10 @@ def make_client(settings: Settings | None = None, **given: Any) -> TestClient:
 
 
 @contextmanager
-def serve(app: Starlette, *, lifespan: Literal["on", "off"] = "off") -> Iterator[str]:
-    """The app behind a real server on a loopback port; gives its address."""
+def serve(app: Starlette, *, lifespan: Literal["on", "off"] = "off", **given: Any) -> Iterator[str]:
+    """The app behind a real server on a loopback port; gives its address. `given`: more of the server's options."""
     listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan=lifespan))
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan=lifespan, **given))
     thread = threading.Thread(target=lambda: asyncio.run(server.serve([listener])), daemon=True)
     thread.start()
     try:

@@ -59,11 +59,7 @@ def test_the_documented_example_says_what_its_comments_say() -> None:
     assert (plan.slug, plan.currency, plan.domestic_regions) == ("north-harbor", Currency.USD, ("US", "PR"))
     assert (plan.late_usage_hours, plan.spending_alert_rise_percent) == (72, 25)
     assert plan.spending_alert_minimum_micros == 10_000_000
-    assert (plan.purchase_minimum_micros, plan.purchase_maximum_micros) == (5_000_000, 2_000_000_000)
-    assert (plan.purchase_daily_micros, plan.purchase_presets) == (5_000_000_000, DEFAULT_PURCHASE_PRESETS)
-    assert (plan.invoice_limit_micros, plan.hold_grant_seconds) == (250_000_000, 600)
     portland, london = plan.offices
-    assert (portland.invoice_limit_micros, london.invoice_limit_micros) == (400_000_000, None)
     assert portland.phone_numbers == ("+15035550100", "+15035550101")
     assert (portland.anchor_day, portland.opened_on) == (31, date(2026, 1, 1))
     assert (portland.tax_name, portland.tax_rate_micros) == ("Sales tax", 88_750)
@@ -105,6 +101,14 @@ def test_the_documented_example_says_what_its_comments_say() -> None:
     assert plan.contacts == (
         DirectoryContact(external_id="c-1", name="Harbor Master", phone_numbers=("+442079460000",)),
     )
+
+
+def test_the_documented_limits_of_buying_and_holding_are_the_defaults_they_say_they_are() -> None:
+    plan = parse_company_file(documented_example(), name="files.md")
+    assert (plan.purchase_minimum_micros, plan.purchase_maximum_micros) == (5_000_000, 2_000_000_000)
+    assert (plan.purchase_daily_micros, plan.purchase_presets) == (5_000_000_000, DEFAULT_PURCHASE_PRESETS)
+    assert (plan.invoice_limit_micros, plan.hold_grant_seconds) == (250_000_000, 600)
+    assert [office.invoice_limit_micros for office in plan.offices] == [400_000_000, None]
 
 
 def test_what_is_left_out_has_its_default() -> None:

@@ -113,6 +113,14 @@ def test_the_examples_cover_the_screens() -> None:
         ["Rates"],
         ["RecordUsage"],
         ["Rejected"],
+        ["AddCredits"],
+        ["StartCardSetup"],
+        ["SaveCard"],
+        ["ReviewCost"],
+        ["PurchaseCredits"],
+        ["AfterThreeDSecure"],
+        ["TopUps"],
+        ["SaveAutoRecharge"],
     ]
     assert all("$" not in example.query or json.loads(example.variables) for example in examples)
 
@@ -183,6 +191,7 @@ class Cycle:
 class Thing:
     id: str
     billing_cycle: Cycle
+    payment_terms: str = "INVOICE"
 
 
 @strawberry.type
@@ -196,7 +205,12 @@ class OneOffice:
 
     @strawberry.field
     def offices(self, first: int) -> Things:
-        return Things(nodes=[Thing(id="off_0123", billing_cycle=Cycle(month="2025-06"))][:first])
+        cycle = Cycle(month="2025-06")
+        paying = [
+            Thing(id="off_0123", billing_cycle=cycle),
+            Thing(id="off_8901", billing_cycle=cycle, payment_terms="CARD"),
+        ]
+        return Things(nodes=paying[:first])
 
     @strawberry.field
     def usage_history(self, first: int) -> Things:
@@ -216,6 +230,9 @@ def test_the_examples_are_filled_in_with_the_demo_companys_ids(browser: Any) -> 
         page.get_by_text('"use_4567"').wait_for()
         page.get_by_role("tab", name="RecordUsage").click()
         page.get_by_text('"graphiql-20').wait_for()
+        page.get_by_role("tab", name="SaveCard").click()
+        page.get_by_text('"off_8901"').wait_for()
+        page.get_by_text('"<setup>"').wait_for()
 
 
 def test_without_a_token_the_page_says_where_to_put_one(browser: Any) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from api.commands.serving import serve
 from api.payments.nowhere import NoProcessor
 from api.payments.processors import build_processors, close_processors
 from api.settings import Environment, Payments, Settings, SettingsError, load_settings
@@ -98,3 +99,22 @@ def test_secrets_of_stripe_are_not_shown_by_accident() -> None:
 def test_stripe_is_not_imported_where_it_is_not_used() -> None:
     code = "import sys, api.wiring; sys.exit('stripe' in sys.modules or 'requests' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], timeout=60).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("given", "port", "linked_to"),
+    [
+        ({}, 8123, "http://localhost:8123"),
+        ({}, 0, None),
+        ({"FAREBOX_PUBLIC_URL": "https://pay.example"}, 8123, "https://pay.example"),
+    ],
+)
+def test_a_local_server_knows_where_its_pages_are(
+    monkeypatch: pytest.MonkeyPatch, given: dict[str, str], port: int, linked_to: str | None
+) -> None:
+    monkeypatch.setenv("FAREBOX_PUBLIC_URL", "")
+    monkeypatch.setattr("uvicorn.run", lambda *_, **__: None)
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    serve(host="127.0.0.1", port=port, workers=1, demo=False)
+    assert load_settings(secret_key=KEY).public_url == linked_to

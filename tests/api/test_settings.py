@@ -128,7 +128,7 @@ def test_several_complaints_are_made_at_once(monkeypatch: pytest.MonkeyPatch) ->
 def test_settings_come_from_the_file_and_the_environment_wins(monkeypatch: pytest.MonkeyPatch) -> None:
     Path(".env").write_text(
         f"FAREBOX_SECRET_KEY={KEY}\nFAREBOX_PUBLIC_URL=https://a.example/\nFAREBOX_JWKS_URL=\nOTHER=1\n"
-        "FAREBOX_TRUSTED_PROXIES=10.0.0.1, 10.1.0.0/16\n"
+        "FAREBOX_TRUSTED_PROXIES=10.0.0.1, 10.1.0.4/16\n"
     )
     settings = load_settings()
 

@@ -46,7 +46,7 @@ def test_what_is_owed_is_paid_once(owed: list[UUID]) -> None:
     ("arguments", "said"),
     [
         (("--office", "nowhere"), "no office 'nowhere'. Known: hq."),
-        (("--office", "hq", "--top-up", "invoice 7"), "is no id"),
+        (("--office", "hq", "--top-up", "invoice 7"), "is not the id of a top up"),
         (("--office", "hq", "--top-up", "top_00000000000000000000000000000000"), "no such top-up"),
         (("--office", "hq", "--company", "nobody"), "no company 'nobody'"),
     ],

@@ -24,6 +24,8 @@ class Caller:
 
     address: str
     token: str
+    ready: asyncio.Event
+    """Set while the server is there: nobody knocks at a closed door all the time, which would only keep it closed."""
     is_patient: bool = False
     """Also when the server answers that it could not: its database was killed."""
     counts: Counter[str] = field(default_factory=Counter)
@@ -46,6 +48,7 @@ class Caller:
         while True:
             if time.monotonic() > end:
                 raise Surprise(f"No answer within {PATIENCE_SECONDS} seconds to {operation[:60]}")
+            await self.ready.wait()
             try:
                 answer = (await self._client.post("/graphql", json=body)).json()
             except (httpx2.HTTPError, ValueError):
@@ -72,6 +75,7 @@ class Caller:
         """A page of the sandbox processor, filled in and sent."""
         end = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < end:
+            await self.ready.wait()
             try:
                 answer = await self._client.post(url, data=form)
             except httpx2.HTTPError:

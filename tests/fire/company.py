@@ -16,6 +16,8 @@ from tests.fire.operations import SAVE_CARD, SET_UP_CARD
 from tests.fire.server import SECRET
 from tests.world import World, office
 
+TAX_RATE_MICROS = 88_750
+
 
 class Pays(StrEnum):
     """How an office pays: the test card's number, or by invoice."""
@@ -49,7 +51,7 @@ async def found_company(database_url: str, blocks: int, opening_micros: Micros) 
             opened_on=opened_on,
             opening_credits_micros=opening_micros,
             payment_terms=PaymentTerms.INVOICE if pays is Pays.INVOICE else PaymentTerms.CARD,
-            tax_rate_micros=88_750,
+            tax_rate_micros=TAX_RATE_MICROS,
         )
         for slug, pays in kinds.items()
     ]

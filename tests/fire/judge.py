@@ -53,7 +53,7 @@ async def until_at_rest(database: Database, *, own_seconds: float, ahead: timede
         if not pending:
             return waited
         if waited > own_seconds:
-            await run_once(database, door, processors, utc_now() + ahead)
+            await run_once(door, processors, utc_now() + ahead)
         await asyncio.sleep(0.2)
     raise AssertionError(f"Not at rest after {REST_SECONDS} seconds: {pending}")
 

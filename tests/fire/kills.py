@@ -78,7 +78,9 @@ class Fire:
         """Ready to burn; afterwards no process of it is left."""
         world, offices = await found_company(database_url, blocks, opening_micros)
         server = Server(database_url, folder, workers=workers)
-        admin, partner = (Caller(server.address, token("fire", role)) for role in (Role.COMPANY_ADMIN, Role.PARTNER))
+        admin, partner = (
+            Caller(server.address, token("fire", role), server.ready) for role in (Role.COMPANY_ADMIN, Role.PARTNER)
+        )
         try:
             await server.start()
             await save_cards(admin, [each for block in offices for each in block])

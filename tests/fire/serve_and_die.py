@@ -1,9 +1,10 @@
-"""`farebox serve` that kills itself at a chosen moment: the nth time it comes to one side of a step.
+"""`farebox serve` that kills itself at a chosen moment: when it comes to one side of a step for one amount of money.
 
-    FIRE_DIES="charge after 2" python -m tests.fire.serve_and_die --port 8000
+    FIRE_DIES="charge after 1100" python -m tests.fire.serve_and_die --port 8000
 
-Steps: `prepare`, `charge`, `refund`, each `before` or `after` the processor does it; `answer before`: a mutation named
-in FIRE_ANSWER is done and committed, and nobody is told. Nothing of this is known to the product.
+Steps: `prepare`, `charge`, `refund`, each `before` or `after` the processor does it, of a payment or refund of so many
+cents; `answer before KEY`: what has this idempotency key is done and committed, and nobody is told. The product knows
+nothing of all this.
 """
 
 import os
@@ -19,33 +20,26 @@ from api.cli import app
 from api.payments.sandbox import SandboxProcessor
 
 
-class Fuse:
-    """Burns down with every pass."""
-
-    def __init__(self, length: int) -> None:
-        self._left = length
-
-    def burn(self) -> None:
-        self._left -= 1
-        if self._left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
-def around(step: Callable[..., Awaitable[Any]], side: str, fuse: Fuse) -> Callable[..., Awaitable[Any]]:
-    async def dangerous(*given: Any) -> Any:
-        if side == "before":
-            fuse.burn()
+def around(step: Callable[..., Awaitable[Any]], side: str, amount_minor: int) -> Callable[..., Awaitable[Any]]:
+    async def dangerous(processor: SandboxProcessor, order: Any, *given: Any) -> Any:
+        is_chosen = order.amount_minor == amount_minor
+        if is_chosen and side == "before":
+            die()
         try:
-            return await step(*given)
+            return await step(processor, order, *given)
         finally:
-            if side == "after":
-                fuse.burn()
+            if is_chosen:
+                die()
 
     return dangerous
 
 
-def unheard(application: ASGIApp, mutation: bytes, fuse: Fuse) -> ASGIApp:
-    """Dies where the answer to a mutation would leave."""
+def unheard(application: ASGIApp, key: bytes) -> ASGIApp:
+    """Dies where the answer to a request would leave."""
 
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:
         asked = bytearray()
@@ -56,8 +50,8 @@ def unheard(application: ASGIApp, mutation: bytes, fuse: Fuse) -> ASGIApp:
             return message
 
         async def tell(message: Message) -> None:
-            if message["type"] == "http.response.start" and mutation in asked:
-                fuse.burn()
+            if message["type"] == "http.response.start" and key in asked:
+                die()
             await send(message)
 
         await application(scope, hear, tell)
@@ -66,13 +60,12 @@ def unheard(application: ASGIApp, mutation: bytes, fuse: Fuse) -> ASGIApp:
 
 
 def main() -> None:
-    step, side, length = os.environ["FIRE_DIES"].split()
-    fuse = Fuse(int(length))
+    step, side, which = os.environ["FIRE_DIES"].split()
     if step == "answer":
-        mutation, serve_app = os.environ["FIRE_ANSWER"].encode(), wiring.serve_app
-        wiring.serve_app = lambda: unheard(serve_app(), mutation, fuse)  # type: ignore[assignment,misc,return-value]
+        serve_app = wiring.serve_app
+        wiring.serve_app = lambda: unheard(serve_app(), which.encode())  # type: ignore[assignment,misc]
     else:
-        setattr(SandboxProcessor, step, around(getattr(SandboxProcessor, step), side, fuse))
+        setattr(SandboxProcessor, step, around(getattr(SandboxProcessor, step), side, int(which)))
     sys.argv[1:1] = ["serve"]
     app()
 

@@ -52,6 +52,7 @@ class Server:
         self.port = free_port()
         self.address = f"http://127.0.0.1:{self.port}"
         self.workers = workers
+        self.ready = asyncio.Event()
         self._folder = folder
         self._log = folder / "server.log"
         self._process: subprocess.Popen[bytes] | None = None
@@ -93,6 +94,7 @@ class Server:
             while time.monotonic() < end and self.is_running:
                 try:
                     if (await client.get("/readyz")).status_code == 200:
+                        self.ready.set()
                         return
                 except httpx2.HTTPError:
                     pass
@@ -110,6 +112,7 @@ class Server:
 
     def kill(self) -> None:
         """Its whole group, so that no worker is left over."""
+        self.ready.clear()
         if self._process is None:
             return
         with suppress(ProcessLookupError):

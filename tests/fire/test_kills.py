@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 
 from persistence.tables.payments import TOP_UP
-from tests.fire.company import FireOffice, Pays
+from tests.fire.company import TAX_RATE_MICROS, FireOffice, Pays
 from tests.fire.journal import Journal
-from tests.fire.judge import until_at_rest
+from tests.fire.judge import MICROS_PER_CENT, until_at_rest
 from tests.fire.kills import Fire, burn
-from tests.fire.load import CREDITS, SOURCE, session
+from tests.fire.load import SOURCE, session
 from tests.fire.operations import COMPLETE, PURCHASE, QUOTE, RECHARGE, RECORD, REFUND
 
 KILLS = 5
@@ -42,77 +42,96 @@ async def test_a_server_that_is_killed_at_random_moments_loses_nothing_and_does_
     assert report.counts["times a card was charged"] > 0
 
 
-async def restart_to_die(fire: Fire, step: str, nth: int = 1, mutation: str = "") -> None:
+async def start_to_die(fire: Fire, step: str, which: str) -> None:
+    """The next life, which ends at this step for this amount of cents, or for this key."""
     fire.server.kill()
-    env = {"FIRE_DIES": f"{step} {nth}", "FIRE_ANSWER": mutation}
+    env = {"FIRE_DIES": f"{step} {which}"}
     await fire.server.start(sys.executable, "-m", "tests.fire.serve_and_die", env=env)
 
 
-async def after_death(fire: Fire, doing: "asyncio.Task[Any]") -> Any:
-    """The client goes on asking while the server dies and comes back."""
-    await fire.server.has_died()
-    await fire.server.start()
-    return await asyncio.wait_for(doing, timeout=60)
+def money(cents: int) -> dict[str, Any]:
+    return {"amount": f"{cents // 100}.{cents % 100:02}", "currencyCode": "USD"}
 
 
 def place_of(fire: Fire, pays: Pays) -> FireOffice:
     return next(each for each in fire.blocks[0] if each.pays is pays)
 
 
-async def purchase_of(fire: Fire, place: FireOffice, key: str) -> dict[str, Any]:
-    credits = {"amount": CREDITS, "currencyCode": "USD"}
-    quote = await fire.admin.ask(QUOTE, {"input": {"officeId": place.id, "credits": credits}})
+async def purchase_of(fire: Fire, place: FireOffice, key: str, cents: int = 1_000) -> dict[str, Any]:
+    """Every purchase has another amount, by which the step to die at is told."""
+    quote = await fire.admin.ask(QUOTE, {"input": {"officeId": place.id, "credits": money(cents)}})
     total = quote["quoteCreditPurchase"]["total"]
-    return {"idempotencyKey": key, "officeId": place.id, "credits": credits, "expectedTotal": total}
+    return {"idempotencyKey": key, "officeId": place.id, "credits": money(cents), "expectedTotal": total}
 
 
-@pytest.mark.parametrize("pays", [Pays.GOOD, Pays.LOSES_ANSWER, Pays.DECLINED])
-async def test_a_purchase_survives_a_kill_at_each_of_its_steps(fire: Fire, pays: Pays) -> None:
-    place, ends = place_of(fire, pays), "FAILED" if pays is Pays.DECLINED else "SETTLED"
-    for step in STEPS:
-        given = await purchase_of(fire, place, f"key {step}")
-        await restart_to_die(fire, step, mutation="purchaseCredits")
-        answer = await after_death(fire, asyncio.create_task(fire.admin.change(PURCHASE, **given)))
-        fire.journal.keep_purchase(given["idempotencyKey"], answer["topUp"])
-        told = await fire.admin.change(COMPLETE, topUpId=answer["topUp"]["id"])
-        fire.journal.keep_top_up(told["topUp"])
+async def test_a_purchase_survives_a_kill_at_each_of_its_steps(fire: Fire) -> None:
+    """Whoever asked goes on asking, through the death of one server and into the life of the next."""
+    asking: list[asyncio.Task[dict[str, Any]]] = []
+    tries = [*((step, Pays.GOOD) for step in STEPS), ("charge after", Pays.LOSES_ANSWER), ("answer before", Pays.ASKS)]
+    for number, (step, pays) in enumerate(tries):
+        key = f"key-{number}-{pays.name}"
+        given = await purchase_of(fire, place_of(fire, pays), key, 1_000 + number)
+        total = round(float(given["expectedTotal"]["amount"]) * 100)
+        await start_to_die(fire, step, key if step == "answer before" else str(total))
+        asking.append(asyncio.create_task(fire.admin.change(PURCHASE, **given)))
+        await fire.server.has_died()
+        assert not asking[-1].done(), step
+        await fire.server.start()
+    for (step, pays), told in zip(tries, [await asyncio.wait_for(each, timeout=60) for each in asking], strict=True):
+        answer = await fire.admin.change(COMPLETE, topUpId=told["topUp"]["id"])
+        fire.journal.keep_purchase(step + pays, answer["topUp"])
     await until_at_rest(fire.database, own_seconds=3)
-    for step in STEPS:
-        given = await purchase_of(fire, place, f"key {step}")
-        answer = await fire.admin.change(PURCHASE, **given)
-        assert fire.journal.keep_purchase(given["idempotencyKey"], answer["topUp"]) == ends, step
+    rows = await fire.database.rows(TOP_UP.select())
+    assert [row.state for row in rows] == [*["SETTLED"] * (len(tries) - 1), "REQUIRES_ACTION"]
     assert await fire.judged() == []
 
 
 async def test_a_recharge_survives_the_death_of_the_worker_that_collects_it(fire: Fire) -> None:
-    place, money = place_of(fire, Pays.GOOD), {"amount": "10", "currencyCode": "USD"}
-    cap = {**money, "amount": "500"}
-    await fire.admin.change(RECHARGE, officeId=place.id, isEnabled=True, amount=money, cycleCap=cap)
-    fire.journal.settings[place.slug] = (True, 10_000_000)
-    for sessions, step in zip((36, 20, 20, 20), STEPS, strict=False):
-        await restart_to_die(fire, step)
-        given = {"source": SOURCE, "office": {"id": place.id}, "events": [session(f"e {step}", sessions)]}
-        answer = await after_death(fire, asyncio.create_task(fire.partner.change(RECORD, **given)))
-        fire.journal.keep_results(place.slug, answer)
+    place = place_of(fire, Pays.GOOD)
+    for number, step in enumerate(STEPS[:4]):
+        cents = 1_000 + 200 * number
+        await fire.admin.change(
+            RECHARGE, officeId=place.id, isEnabled=True, amount=money(cents), cycleCap=money(50_000)
+        )
+        fire.journal.settings[place.slug] = (True, cents * MICROS_PER_CENT)
+        await start_to_die(fire, step, str(cents + tax_of(cents)))
+        given = {
+            "source": SOURCE,
+            "office": {"id": place.id},
+            "events": [session(f"e{number}", 36 if not number else 20)],
+        }
+        asking = asyncio.create_task(fire.partner.change(RECORD, **given))
+        await fire.server.has_died()
+        await fire.server.start()
+        fire.journal.keep_results(place.slug, await asyncio.wait_for(asking, timeout=60))
         await until_at_rest(fire.database, own_seconds=1)
     assert await fire.judged() == []
     recharges = await fire.database.rows(TOP_UP.select().where(TOP_UP.c.state == "SETTLED"))
     assert [row.origin for row in recharges] == ["AUTO_RECHARGE"] * 4
 
 
-@pytest.mark.parametrize("step", ["refund before", "refund after", "answer before"])
-async def test_a_refund_survives_a_kill_at_each_of_its_steps(fire: Fire, step: str) -> None:
+async def test_a_refund_survives_a_kill_at_each_of_its_steps(fire: Fire) -> None:
     place = place_of(fire, Pays.GOOD)
     bought = await fire.admin.change(PURCHASE, **await purchase_of(fire, place, "bought"))
     assert fire.journal.keep_purchase("bought", bought["topUp"]) == "SETTLED"
-    await restart_to_die(fire, step, mutation="refundTopUp")
-    given = {"topUpId": bought["topUp"]["id"], "amount": {"amount": "4", "currencyCode": "USD"}}
-    asking = fire.admin.change(REFUND, **given, idempotencyKey="back", reason="too many")
-    answer = await after_death(fire, asyncio.create_task(asking))
-    assert answer["userErrors"] == []
-    fire.journal.refunds["back"] = (given["topUpId"], 4_000_000)
-    await until_at_rest(fire.database, own_seconds=3)
+    for number, step in enumerate(("refund before", "refund after", "answer before")):
+        key, cents = f"back-{number}", 100 * (number + 1)
+        which = key if step == "answer before" else str(cents + tax_of(cents))
+        await start_to_die(fire, step, which)
+        given = {"topUpId": bought["topUp"]["id"], "amount": money(cents), "reason": "too many"}
+        asking = asyncio.create_task(fire.admin.change(REFUND, **given, idempotencyKey=key))
+        await fire.server.has_died()
+        await fire.server.start()
+        answer = await asyncio.wait_for(asking, timeout=60)
+        assert answer["userErrors"] == []
+        fire.journal.refunds[key] = (given["topUpId"], cents * MICROS_PER_CENT)
+        await until_at_rest(fire.database, own_seconds=1)
     assert await fire.judged() == []
+
+
+def tax_of(cents: int) -> int:
+    """8.875 %, half up."""
+    return (cents * TAX_RATE_MICROS + 500_000) // 1_000_000
 
 
 def test_the_journal_notices_what_cannot_be() -> None:

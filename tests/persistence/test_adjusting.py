@@ -21,9 +21,11 @@ from domain.errors import (
 )
 from domain.money import Amount, parse_micros
 from domain.stories.adjust import Adjusted, adjust_wallet
+from domain.stories.recharge import configure_recharge
 from domain.stories.renew import renew_due
 from persistence.tables.activity import ACTIVITY
 from persistence.tables.funds import POSTING, WALLET, WALLET_CYCLE
+from persistence.tables.payments import TOP_UP
 from tests.world import START, World, call, commitment, office
 
 PLAN: dict[str, Any] = {
@@ -127,6 +129,19 @@ async def test_adjustments_and_usage_at_once_lose_nothing(office_of: World) -> N
     [account] = await world.database.rows(WALLET_CYCLE.select().where(WALLET_CYCLE.c.wallet_id == calling))
     assert row.balance_micros == 5_000_000 + 8 * 500_000
     assert account.balance_micros == 10_000_000 - 8 * 250_000 - 8 * 200_000
+
+
+async def test_what_an_adjustment_leaves_is_judged_for_auto_recharge(office_of: World) -> None:
+    """There is no card, so all that can come of it is a skip that says so; what is not universal starts none."""
+    world = office_of
+    viewer = world.viewer(Role.COMPANY_ADMIN, has_billing=True)
+    limits = {"threshold": Amount(5_000_000, "USD"), "amount": None, "cycle_cap": None}
+    await configure_recharge(world.begin, viewer, await world.office_id(), is_enabled=True, **limits, now=world.now)
+    await adjust(world, await wallet(world, WalletKind.CALLING), "-10", key="1")
+    assert await world.database.rows(TOP_UP.select()) == []
+    await adjust(world, await wallet(world), "-0.000001", key="2")
+    [skip] = await world.database.rows(TOP_UP.select())
+    assert (skip.origin, skip.state, skip.reason) == ("AUTO_RECHARGE", "SKIPPED", "NO_PAYMENT_METHOD")
 
 
 async def test_what_is_refused_changes_nothing(office_of: World) -> None:

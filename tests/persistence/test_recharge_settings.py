@@ -11,6 +11,7 @@ from domain.access import Role, Scope
 from domain.auto_recharge import AutoRecharge, RechargeFacts, RechargeState, Standing
 from domain.errors import AboveMaximum, NotFound, NotPermitted, WrongCurrency
 from domain.money import Amount, parse_micros
+from domain.stories.give_back import refund_top_up
 from domain.stories.recharge import configure_recharge
 from domain.top_ups import TopUpState
 from persistence.auto_recharge import read_auto_recharges
@@ -213,3 +214,18 @@ async def test_only_the_offices_of_the_scope_are_shown(shop: Recharging) -> None
     viewer = shop.world.viewer(Role.OFFICE_ADMIN, office_ids=frozenset(ids[:1]))
     shown = await read_auto_recharges(shop.world.database, Scope.of(viewer), office_ids=ids, now=shop.world.now)
     assert [one.office_id for one in shown] == ids[:1]
+
+
+async def test_a_refund_below_the_threshold_asks_for_no_recharge(shop: Recharging) -> None:
+    """It would charge the card again for what was just given back (R33)."""
+    await shop.open(with_credits("0"))
+    bought = await shop.buy("20")
+    await shop.configure()
+    await refund_top_up(
+        shop.world.begin, shop.processors, shop.admin, bought.top_up.id,
+        amount=None, reason="Bought by mistake.", key="back", now=shop.world.now,
+    )  # fmt: skip
+    await shop.work()
+    assert (await shop.universal(), await shop.recharges()) == (0, [])
+    await shop.spend(1)
+    assert await shop.told() == ["PENDING 20"], "the next spend does"

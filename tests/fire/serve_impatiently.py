@@ -1,0 +1,25 @@
+"""`farebox serve` that waits for less time than usual, so that a test need not: `python -m tests.fire.serve_impatiently`.
+
+FIRE_BUSY_MILLISECONDS: for a file that another process has locked. FIRE_STRIPE_SECONDS: for an answer of Stripe's.
+"""
+
+import os
+import sys
+from functools import partial
+
+from api.cli import app
+from api.payments import processors
+from persistence import database
+
+
+def main() -> None:
+    database.BUSY_MILLISECONDS = int(os.environ.get("FIRE_BUSY_MILLISECONDS", database.BUSY_MILLISECONDS))
+    if "FIRE_STRIPE_SECONDS" in os.environ:
+        seconds = float(os.environ["FIRE_STRIPE_SECONDS"])
+        processors.StripeApi = partial(processors.StripeApi, answer_seconds=seconds)  # type: ignore[assignment,misc]
+    sys.argv[1:1] = ["serve"]
+    app()
+
+
+if __name__ == "__main__":
+    main()
