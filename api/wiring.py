@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, nullcontext
 from datetime import datetime
 
-from sqlalchemy.exc import SQLAlchemyError
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute
 
@@ -93,7 +92,7 @@ class _House:
         try:
             if not await is_current(self._database):
                 return "The database is not at the newest schema: run `farebox migrate`."
-        except (SQLAlchemyError, OSError):
+        except Exception:  # new connections go past SQLAlchemy: the driver's own errors come too
             return "The database does not answer."
         return None
 

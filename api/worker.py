@@ -14,8 +14,6 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from api.clock import utc_now
 from domain.payments import Processors
 from domain.ports import Door
@@ -25,6 +23,7 @@ from domain.stories.recharge import judge_due
 from domain.stories.renew import renew_due
 from persistence.database import Database
 from persistence.due_work import DueWork, find_due_work
+from persistence.outages import is_outage, told_briefly
 
 logger = logging.getLogger(__name__)
 
@@ -132,9 +131,9 @@ class Worker:
         while not self._is_stopping:
             try:
                 due = await find_due_work(self._database, self._clock())
-            except (SQLAlchemyError, OSError) as error:
+            except Exception as error:  # whatever it is: a worker that ended would be missed by nobody
                 if pause == LOOK_SECONDS:
-                    logger.warning("The worker cannot read the database and tries again: %s", type(error).__name__)
+                    logger.warning("The worker cannot read the database and tries again: %s", told_briefly(error))
                 pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
             else:
                 pause = LOOK_SECONDS
@@ -175,7 +174,11 @@ class Worker:
         """Told under a number and without values: what a job worked on is in the rows it left."""
         times = self._failures[job.name] = self._failures.get(job.name, 0) + 1
         self._rests_until[job.name] = time.monotonic() + min(LOOK_SECONDS * 2**times, LONGEST_PAUSE_SECONDS)
-        logger.error("Incident %s: worker, job %s", secrets.token_hex(6), job.name, exc_info=error)
+        number = secrets.token_hex(6)
+        if is_outage(error):
+            logger.error("Incident %s: worker, job %s: %s", number, job.name, told_briefly(error))
+        else:
+            logger.error("Incident %s: worker, job %s", number, job.name, exc_info=error)
 
 
 async def run_once(door: Door, processors: Processors, now: datetime) -> dict[str, int]:

@@ -35,6 +35,8 @@ _PRIMARY = 0xFF
 
 def is_outage(error: BaseException) -> bool:
     """COPY and new connections go past SQLAlchemy, so the driver's own errors are known too."""
+    if isinstance(error, BaseExceptionGroup):
+        return all(is_outage(each) for each in error.exceptions)
     if isinstance(error, OSError | PoolTimeout):
         return True
     if isinstance(error, DBAPIError) and error.connection_invalidated:
@@ -50,5 +52,7 @@ def is_outage(error: BaseException) -> bool:
 
 def told_briefly(error: BaseException) -> str:
     """For the log, in one line and without the values of the statement: `OperationalError: disk is full`."""
+    if isinstance(error, BaseExceptionGroup):
+        return told_briefly(error.exceptions[0])
     cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
     return f"{type(error).__name__}: {' '.join(str(cause).split())[:200]}"

@@ -193,11 +193,11 @@ async def paid(sandbox: SandboxProcessor) -> str:
 
 
 async def test_the_same_refund_again_gives_nothing_more_back(sandbox: SandboxProcessor, database: Database) -> None:
-    asked = refund_order(await paid(sandbox))
+    asked = refund_order(await paid(sandbox), 2178)
     told = await asyncio.gather(*(sandbox.refund(asked) for _ in range(8)))
 
     assert told == [RefundOutcome(PaymentState.PAID, asked.refund_id.hex)] * 8
-    assert [row.amount_minor for row in await database.rows(select(SANDBOX_REFUND))] == [1000]
+    assert [row.amount_minor for row in await database.rows(select(SANDBOX_REFUND))] == [2178]
 
 
 async def test_refunds_at_once_never_give_more_back_than_was_paid(sandbox: SandboxProcessor) -> None:

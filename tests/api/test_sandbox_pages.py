@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 from uuid import UUID, uuid4
 
 import httpx2
@@ -176,6 +176,15 @@ async def test_a_seal_of_another_key_is_worth_nothing(sandbox: Sandbox) -> None:
     setup_id, _ = await sandbox.card_page()
     forged = SandboxLinks(None, "another key").write(Place.CARDS, COMPANY, UUID(hex=setup_id), None)
     assert (await sandbox.get(path_of(NextAction(redirect_url=forged)))).status_code == 404
+
+
+def test_a_seal_is_good_for_one_kind_of_page() -> None:
+    links, row = SandboxLinks(None, "a key"), uuid4()
+    asked = parse_qs(urlsplit(links.write(Place.CARDS, COMPANY, row, None)).query)
+    [company], [seal] = asked["company"], asked["seal"]
+
+    assert links.read(Place.CARDS, row.hex, company, None, seal) is not None
+    assert links.read(Place.PAYMENTS, row.hex, company, None, seal) is None
 
 
 async def test_a_page_may_load_nothing_and_be_framed_nowhere(sandbox: Sandbox) -> None:

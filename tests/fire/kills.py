@@ -101,7 +101,13 @@ class Fire:
 
 
 async def burn(
-    fire: Fire, *, kills: int, seed: int, own_seconds: float = 3, kill_database: KillDatabase | None = None
+    fire: Fire,
+    *,
+    kills: int,
+    seed: int,
+    own_seconds: float = 3,
+    kill_database: KillDatabase | None = None,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> Report:
     """Kills the server so often. Every fifth time its database is killed first, and it lives on for a moment."""
     chance, begun, report = random.Random(seed), time.monotonic(), Report()
@@ -124,6 +130,7 @@ async def burn(
             await people
         finally:
             people.cancel()
+        tell(f"{report.kill_count} kills, {len(fire.journal.charged)} events, {len(fire.journal.top_ups)} top-ups")
     report.rest_seconds = await until_at_rest(fire.database, own_seconds=own_seconds)
     report.contradictions = await fire.judged()
     report.counts = await _counts(fire)

@@ -1,4 +1,4 @@
-"""`farebox serve` that waits for less time than usual, so that a test need not: `python -m tests.fire.serve_impatiently`.
+"""`farebox serve` that waits for less time than usual, so that a test need not.
 
 FIRE_BUSY_MILLISECONDS: for a file that another process has locked. FIRE_STRIPE_SECONDS: for an answer of Stripe's.
 """
@@ -8,7 +8,7 @@ import sys
 from functools import partial
 
 from api.cli import app
-from api.payments import processors
+from api.payments import stripe
 from persistence import database
 
 
@@ -16,7 +16,7 @@ def main() -> None:
     database.BUSY_MILLISECONDS = int(os.environ.get("FIRE_BUSY_MILLISECONDS", database.BUSY_MILLISECONDS))
     if "FIRE_STRIPE_SECONDS" in os.environ:
         seconds = float(os.environ["FIRE_STRIPE_SECONDS"])
-        processors.StripeApi = partial(processors.StripeApi, answer_seconds=seconds)  # type: ignore[assignment,misc]
+        stripe.StripeApi = partial(stripe.StripeApi, answer_seconds=seconds)  # type: ignore[assignment,misc]
     sys.argv[1:1] = ["serve"]
     app()
 

@@ -26,7 +26,7 @@ async def on_sqlite(folder: Path, kills: int, seed: int) -> Report:
     await migrate(database)
     await database.close()
     async with Fire.lit(url, folder, blocks=blocks(kills)) as fire:
-        return await burn(fire, kills=kills, seed=seed, own_seconds=PATIENCE_SECONDS)
+        return await burn(fire, kills=kills, seed=seed, own_seconds=PATIENCE_SECONDS, tell=tell)
 
 
 async def on_postgresql(folder: Path, kills: int, seed: int) -> Report:
@@ -38,7 +38,13 @@ async def on_postgresql(folder: Path, kills: int, seed: int) -> Report:
         MortalPostgres.running() as postgres,
         Fire.lit(postgres.url, folder, blocks=blocks(kills), workers=2) as fire,
     ):
-        return await burn(fire, kills=kills, seed=seed, own_seconds=PATIENCE_SECONDS, kill_database=postgres.kill)
+        return await burn(
+            fire, kills=kills, seed=seed, own_seconds=PATIENCE_SECONDS, tell=tell, kill_database=postgres.kill
+        )
+
+
+def tell(line: str) -> None:
+    print(line, flush=True)
 
 
 def blocks(kills: int) -> int:
@@ -52,7 +58,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=int.from_bytes(os.urandom(4), "big"))
     given = parser.parse_args()
     logging.getLogger("httpx2").setLevel(logging.WARNING)
-    print(f"{given.engine}, {given.kills} kills, seed {given.seed}", flush=True)
+    tell(f"{given.engine}, {given.kills} kills, seed {given.seed}")
     with tempfile.TemporaryDirectory(prefix="farebox-soak-") as folder:
         run = on_sqlite if given.engine == "sqlite" else on_postgresql
         report = asyncio.run(run(Path(folder), given.kills, given.seed))

@@ -49,6 +49,11 @@ async def start_to_die(fire: Fire, step: str, which: str) -> None:
     await fire.server.start(sys.executable, "-m", "tests.fire.serve_and_die", env=env)
 
 
+async def outlive(asking: "asyncio.Task[dict[str, Any]]") -> dict[str, Any]:
+    """The answer to whoever asked the server that died, and went on asking the next one."""
+    return await asyncio.wait_for(asking, timeout=60)
+
+
 def money(cents: int) -> dict[str, Any]:
     return {"amount": f"{cents // 100}.{cents % 100:02}", "currencyCode": "USD"}
 
@@ -58,30 +63,28 @@ def place_of(fire: Fire, pays: Pays) -> FireOffice:
 
 
 async def purchase_of(fire: Fire, place: FireOffice, key: str, cents: int = 1_000) -> dict[str, Any]:
-    """Every purchase has another amount, by which the step to die at is told."""
+    """Every purchase has another amount, by which the one to die with is told."""
     quote = await fire.admin.ask(QUOTE, {"input": {"officeId": place.id, "credits": money(cents)}})
     total = quote["quoteCreditPurchase"]["total"]
     return {"idempotencyKey": key, "officeId": place.id, "credits": money(cents), "expectedTotal": total}
 
 
 async def test_a_purchase_survives_a_kill_at_each_of_its_steps(fire: Fire) -> None:
-    """Whoever asked goes on asking, through the death of one server and into the life of the next."""
     asking: list[asyncio.Task[dict[str, Any]]] = []
     tries = [*((step, Pays.GOOD) for step in STEPS), ("charge after", Pays.LOSES_ANSWER), ("answer before", Pays.ASKS)]
     for number, (step, pays) in enumerate(tries):
-        key = f"key-{number}-{pays.name}"
-        given = await purchase_of(fire, place_of(fire, pays), key, 1_000 + number)
-        total = round(float(given["expectedTotal"]["amount"]) * 100)
-        await start_to_die(fire, step, key if step == "answer before" else str(total))
+        key, cents = f"key-{number}", 1_000 + 100 * number
+        await start_to_die(fire, step, key if step == "answer before" else str(cents + tax_of(cents)))
+        given = await purchase_of(fire, place_of(fire, pays), key, cents)
         asking.append(asyncio.create_task(fire.admin.change(PURCHASE, **given)))
         await fire.server.has_died()
         assert not asking[-1].done(), step
-        await fire.server.start()
-    for (step, pays), told in zip(tries, [await asyncio.wait_for(each, timeout=60) for each in asking], strict=True):
+    await fire.server.start()
+    for number, told in enumerate([await outlive(each) for each in asking]):
         answer = await fire.admin.change(COMPLETE, topUpId=told["topUp"]["id"])
-        fire.journal.keep_purchase(step + pays, answer["topUp"])
+        fire.journal.keep_purchase(f"key-{number}", answer["topUp"])
     await until_at_rest(fire.database, own_seconds=3)
-    rows = await fire.database.rows(TOP_UP.select())
+    rows = await fire.database.rows(TOP_UP.select().order_by(TOP_UP.c.credits_micros))
     assert [row.state for row in rows] == [*["SETTLED"] * (len(tries) - 1), "REQUIRES_ACTION"]
     assert await fire.judged() == []
 
@@ -89,43 +92,38 @@ async def test_a_purchase_survives_a_kill_at_each_of_its_steps(fire: Fire) -> No
 async def test_a_recharge_survives_the_death_of_the_worker_that_collects_it(fire: Fire) -> None:
     place = place_of(fire, Pays.GOOD)
     for number, step in enumerate(STEPS[:4]):
-        cents = 1_000 + 200 * number
-        await fire.admin.change(
-            RECHARGE, officeId=place.id, isEnabled=True, amount=money(cents), cycleCap=money(50_000)
-        )
-        fire.journal.settings[place.slug] = (True, cents * MICROS_PER_CENT)
+        cents = 1_000 + 100 * number
         await start_to_die(fire, step, str(cents + tax_of(cents)))
-        given = {
-            "source": SOURCE,
-            "office": {"id": place.id},
-            "events": [session(f"e{number}", 36 if not number else 20)],
-        }
+        await until_at_rest(fire.database, own_seconds=0)
+        settings = {"isEnabled": True, "amount": money(cents), "cycleCap": money(50_000)}
+        await fire.admin.change(RECHARGE, officeId=place.id, **settings)
+        fire.journal.settings[place.slug] = (True, cents * MICROS_PER_CENT)
+        spent = session(f"e{number}", 20 if number else 36)
+        given = {"source": SOURCE, "office": {"id": place.id}, "events": [spent]}
         asking = asyncio.create_task(fire.partner.change(RECORD, **given))
         await fire.server.has_died()
         await fire.server.start()
-        fire.journal.keep_results(place.slug, await asyncio.wait_for(asking, timeout=60))
-        await until_at_rest(fire.database, own_seconds=1)
+        fire.journal.keep_results(place.slug, await outlive(asking))
+    await until_at_rest(fire.database, own_seconds=1)
     assert await fire.judged() == []
     recharges = await fire.database.rows(TOP_UP.select().where(TOP_UP.c.state == "SETTLED"))
     assert [row.origin for row in recharges] == ["AUTO_RECHARGE"] * 4
 
 
 async def test_a_refund_survives_a_kill_at_each_of_its_steps(fire: Fire) -> None:
-    place = place_of(fire, Pays.GOOD)
-    bought = await fire.admin.change(PURCHASE, **await purchase_of(fire, place, "bought"))
+    bought = await fire.admin.change(PURCHASE, **await purchase_of(fire, place_of(fire, Pays.GOOD), "bought"))
     assert fire.journal.keep_purchase("bought", bought["topUp"]) == "SETTLED"
+    asking: list[asyncio.Task[dict[str, Any]]] = []
     for number, step in enumerate(("refund before", "refund after", "answer before")):
         key, cents = f"back-{number}", 100 * (number + 1)
-        which = key if step == "answer before" else str(cents + tax_of(cents))
-        await start_to_die(fire, step, which)
+        await start_to_die(fire, step, key if step == "answer before" else str(cents + tax_of(cents)))
         given = {"topUpId": bought["topUp"]["id"], "amount": money(cents), "reason": "too many"}
-        asking = asyncio.create_task(fire.admin.change(REFUND, **given, idempotencyKey=key))
-        await fire.server.has_died()
-        await fire.server.start()
-        answer = await asyncio.wait_for(asking, timeout=60)
-        assert answer["userErrors"] == []
+        asking.append(asyncio.create_task(fire.admin.change(REFUND, **given, idempotencyKey=key)))
         fire.journal.refunds[key] = (given["topUpId"], cents * MICROS_PER_CENT)
-        await until_at_rest(fire.database, own_seconds=1)
+        await fire.server.has_died()
+    await fire.server.start()
+    assert [(await outlive(each))["userErrors"] for each in asking] == [[], [], []]
+    await until_at_rest(fire.database, own_seconds=3)
     assert await fire.judged() == []
 
 
