@@ -108,12 +108,10 @@ def part_of_credits(top_up: TopUp, returned: Part, credits_micros: Micros, curre
 
 def part_of_total(top_up: TopUp, returned: Part, total_micros: Micros, currency: Currency) -> Part:
     """An amount with tax that somebody else took back, split as the top-up is; never more than is left of it."""
-    credits_left = top_up.credits_micros - returned.credits_micros
-    tax_left = top_up.tax_micros - returned.tax_micros
-    total = min(total_micros, credits_left + tax_left)
+    total = min(total_micros, top_up.total_micros - returned.total_micros)
     so_far = returned.total_micros + total
-    credits = share_in_minor_units(top_up.credits_micros, so_far, top_up.total_micros, currency)
-    credits = min(max(credits - returned.credits_micros, total - tax_left, 0), credits_left, total)
+    credits_so_far = share_in_minor_units(top_up.credits_micros, so_far, top_up.total_micros, currency)
+    credits = min(max(0, credits_so_far - returned.credits_micros), total)
     return Part(credits, total - credits)
 
 

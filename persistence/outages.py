@@ -4,9 +4,10 @@ The operator can mend these, or they pass by themselves; whoever sends the same 
 """
 
 import sqlite3
+from collections.abc import Iterator
 
 import asyncpg
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 _STATES = (
@@ -31,23 +32,39 @@ _SQLITE_CODES = frozenset(
 )
 _PRIMARY = 0xFF
 """SQLite's extended codes have the primary one in their last byte."""
+_DRIVER = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+"""COPY and new connections go past SQLAlchemy, so the driver's own errors come too."""
+_LOST = ("closed", "operation (2) is in progress")
+"""What the driver says of a connection that was cut: the second while it reads the server's last words."""
 
 
 def is_outage(error: BaseException) -> bool:
-    """COPY and new connections go past SQLAlchemy, so the driver's own errors are known too."""
+    """Also of what failed because something before it did, as taking back a transaction on a lost connection does."""
     if isinstance(error, BaseExceptionGroup):
         return all(is_outage(each) for each in error.exceptions)
+    if isinstance(error, (SQLAlchemyError, *_DRIVER)):
+        return any(_tells_of_one(each) for each in _before(error))
+    return isinstance(error, OSError)
+
+
+def _before(error: BaseException) -> Iterator[BaseException]:
+    found: BaseException | None = error
+    while found is not None:
+        yield found
+        found = found.__cause__ or found.__context__
+
+
+def _tells_of_one(error: BaseException) -> bool:
     if isinstance(error, OSError | PoolTimeout):
         return True
-    if isinstance(error, DBAPIError) and error.connection_invalidated:
-        return True
-    cause = error.orig if isinstance(error, DBAPIError) else error
-    if isinstance(cause, asyncpg.InterfaceError) and "closed" in str(cause):
-        return True
-    code = getattr(cause, "sqlite_errorcode", None)
+    if isinstance(error, DBAPIError):
+        return error.connection_invalidated
+    if isinstance(error, asyncpg.InterfaceError | asyncpg.InternalClientError):
+        return any(sign in str(error) for sign in _LOST)
+    code = getattr(error, "sqlite_errorcode", None)
     if code is not None:
         return code & _PRIMARY in _SQLITE_CODES
-    return str(getattr(cause, "sqlstate", None) or "").startswith(_STATES)
+    return str(getattr(error, "sqlstate", None) or "").startswith(_STATES)
 
 
 def told_briefly(error: BaseException) -> str:

@@ -52,7 +52,7 @@ def _next_action(root: "TopUp", info: Info) -> PaymentNextAction | None:
     row = root.row
     if root.state is not TopUpState.REQUIRES_ACTION or not info.context.may(Permission.PURCHASE_CREDITS):
         return None
-    return next_action_of(ProcessorKind(row.processor), NextAction(**row.next_action), row.action_expires_at)
+    return next_action_of(ProcessorKind(row.processor), NextAction(**(row.next_action or {})), row.action_expires_at)
 
 
 async def _payment_method(root: "TopUp", info: Info) -> PaymentMethod | None:

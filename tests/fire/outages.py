@@ -150,8 +150,11 @@ class Stoppable(MortalPostgres):
         """Every connection is cut and nothing is tidied up, as by `pg_ctl stop -m immediate`."""
         postmaster = int((self._data / "postmaster.pid").read_text(encoding="utf-8").splitlines()[0])
         os.kill(postmaster, signal.SIGQUIT)
+        await asyncio.to_thread(self._wait_for_end)
+
+    def _wait_for_end(self) -> None:
         while (self._data / "postmaster.pid").exists():
-            await asyncio.sleep(0.05)
+            time.sleep(0.05)
 
     async def start(self) -> None:
         await asyncio.to_thread(self._start, get_server(self._data, start=False))

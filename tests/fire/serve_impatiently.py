@@ -5,7 +5,6 @@ FIRE_BUSY_MILLISECONDS: for a file that another process has locked. FIRE_STRIPE_
 
 import os
 import sys
-from functools import partial
 
 from api.cli import app
 from api.payments import stripe
@@ -16,7 +15,7 @@ def main() -> None:
     database.BUSY_MILLISECONDS = int(os.environ.get("FIRE_BUSY_MILLISECONDS", database.BUSY_MILLISECONDS))
     if "FIRE_STRIPE_SECONDS" in os.environ:
         seconds = float(os.environ["FIRE_STRIPE_SECONDS"])
-        stripe.StripeApi = partial(stripe.StripeApi, answer_seconds=seconds)  # type: ignore[assignment,misc]
+        stripe.StripeProcessor.__init__.__kwdefaults__["answer_seconds"] = seconds
     sys.argv[1:1] = ["serve"]
     app()
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from domain.errors import NotRefundable, WrongCurrency
-from domain.payments import DisputeState
+from domain.errors import NotRefundable, PaymentUnavailable, WrongCurrency
+from domain.payments import DisputeState, RefundOrder, RefundOutcome
 from domain.refunds import RefundKind, RefundState
 from persistence.database import Database
 from persistence.tables.activity import ACTIVITY
@@ -206,6 +206,30 @@ async def test_the_news_and_the_answer_at_once_settle_one_refund(till: Till) -> 
     )
     assert await states(till) == [RefundState.SETTLED]
     assert await till.universal() == 15_000_000
+
+
+@pytest.mark.parametrize("is_failed", [False, True])
+async def test_news_that_overtake_the_answer_count(
+    till: Till, is_failed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    top_up = await till.bought("20")
+    refund = till.processor.refund
+
+    async def overtaken(order: RefundOrder) -> RefundOutcome:
+        answer = await refund(order)
+        there = answer.processor_refund_id or ""
+        await till.outside(top_up, 545, refund_id=there, our_refund_id=order.refund_id, is_failed=is_failed)
+        if is_failed:
+            till.processor.refunds.clear()  # the cardholder's bank sent it back
+        return answer
+
+    monkeypatch.setattr(till.processor, "refund", overtaken)
+    if is_failed:
+        assert isinstance(await till.refused(top_up, "5"), PaymentUnavailable)
+    else:
+        assert (await till.refund(top_up, "5")).top_up.refunded_micros == 5_000_000
+    assert await states(till) == [RefundState.FAILED if is_failed else RefundState.SETTLED]
+    assert await till.universal() == (20_000_000 if is_failed else 15_000_000)
 
 
 async def test_what_is_told_of_unknown_payments_is_not_ours(till: Till) -> None:
