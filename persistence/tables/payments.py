@@ -142,6 +142,8 @@ class TopUp(SQLModel, table=True):
         CheckConstraint("(state = 'SETTLED') = (settled_at IS NOT NULL)", name="ck_top_up_settled"),
         Index("ix_top_up_office", "company_id", "office_id", "created_at", "id"),
         Index("ix_top_up_due", "due_at", sqlite_where=_IS_DUE, postgresql_where=_IS_DUE),
+        # A webhook knows a payment by the processor's id alone, and no company.
+        Index("ix_top_up_payment", "processor_payment_id", sqlite_where=_HAS_PAYMENT, postgresql_where=_HAS_PAYMENT),
         Index(
             "uq_top_up_in_flight",
             "company_id",

@@ -163,6 +163,7 @@ def _create_tables() -> None:
     sa.PrimaryKeyConstraint('company_id', 'id')
     )
     with op.batch_alter_table('top_up', schema=None) as batch_op:
+        batch_op.create_index('ix_top_up_payment', ['processor_payment_id'], unique=False, sqlite_where=sa.text('processor_payment_id IS NOT NULL'), postgresql_where=sa.text('processor_payment_id IS NOT NULL'))
         batch_op.create_index('ix_top_up_due', ['due_at'], unique=False, sqlite_where=sa.text('due_at IS NOT NULL'), postgresql_where=sa.text('due_at IS NOT NULL'))
         batch_op.create_index('ix_top_up_office', ['company_id', 'office_id', 'created_at', 'id'], unique=False)
         batch_op.create_index('uq_top_up_in_flight', ['company_id', 'office_id'], unique=True, sqlite_where=sa.text("origin = 'AUTO_RECHARGE' AND state IN ('PENDING', 'REQUIRES_ACTION')"), postgresql_where=sa.text("origin = 'AUTO_RECHARGE' AND state IN ('PENDING', 'REQUIRES_ACTION')"))

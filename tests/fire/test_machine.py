@@ -1,0 +1,364 @@
+"""Operations in any order, of which hypothesis chooses the worst: after each of them the books are what the model says.
+
+Auto-recharge is the one thing the model does not foresee: of it the books tell which recharges settled, and the machine
+checks that they were right to.
+"""
+
+import asyncio
+import os
+import shutil
+from collections.abc import Callable, Coroutine
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+from uuid import UUID
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+
+from domain.authorization import UsageRequest
+from domain.errors import AlreadyReversed, FareboxError, HoldExpired, HoldResolved, NotRefundable, TooLow
+from domain.holds import Hold
+from domain.payments import DisputeState
+from domain.stories.charge import reverse_usage
+from domain.stories.hold import authorize_usage, capture_hold, extend_hold, release_hold
+from domain.top_ups import TopUp, TopUpOrigin, TopUpState
+from persistence.database import Database
+from tests.fire.counter import ASKS, DECLINED, GOOD, LOSES_ANSWER, OFFICES, OPENING, SERVICES, Counter, Facts, event_of
+from tests.fire.model import Model, is_open, month_of
+from tests.persistence.holding import request
+from tests.proof import assert_books_hold
+from tests.world import START
+
+EXAMPLES = int(os.environ.get("FAREBOX_TEST_EXAMPLES", "100"))
+STEPS = 30
+PROVED_EVERY = 12
+DOLLAR = 1_000_000
+T = TypeVar("T")
+
+offices = st.sampled_from(OFFICES)
+kinds = st.sampled_from(sorted(SERVICES))
+places = st.integers(0, 1_000)
+drafts = st.tuples(kinds, st.integers(1, 400), st.integers(0, 40 * 24 * 60))
+"""Kind, quantity, and how many minutes ago."""
+
+
+class Bought:
+    """A purchase that was begun by card or by invoice, and what is left of it."""
+
+    def __init__(self, slug: str, key: str, top_up: TopUp) -> None:
+        self.slug, self.key, self.top_up = slug, key, top_up
+        self.left = top_up.credits_micros
+        self.is_settled = top_up.state is TopUpState.SETTLED
+        self.is_paid = self.is_disputed = False
+
+
+class Machine(RuleBasedStateMachine):
+    def __init__(self, url: str) -> None:
+        super().__init__()
+        self.runner = asyncio.Runner()
+        self.database = Database(url)
+        self.counter = self.run(Counter.open(self.database))
+        self.world = self.counter.world
+        self.models = {slug: Model(OPENING) for slug in OFFICES}
+        self.sent: dict[str, Facts] = {}
+        self.charge_ids: dict[str, UUID] = {}
+        self.reversed: dict[str, str] = {}
+        self.holds: dict[str, tuple[UUID, UsageRequest, Facts]] = {}
+        self.bought: list[Bought] = []
+        self.step_count = 0
+
+    def run(self, story: Coroutine[Any, Any, T]) -> T:
+        return self.runner.run(story)
+
+    def refused(self, story: Coroutine[Any, Any, Any], *errors: type[FareboxError]) -> None:
+        try:
+            self.run(story)
+        except errors:
+            return
+        raise AssertionError(f"It was done, and should have raised {errors}.")
+
+    def key(self, name: str) -> str:
+        self.step_count += 1
+        return f"{name}{self.step_count:04}"
+
+    @property
+    def now(self) -> datetime:
+        return self.world.now
+
+    # ---------- usage ----------
+
+    @rule(slug=offices, new=st.lists(drafts, max_size=4), olds=st.lists(st.tuples(places, st.booleans()), max_size=2))
+    def report(self, slug: str, new: list[tuple[str, int, int]], olds: list[tuple[int, bool]]) -> None:
+        """A batch of new events, of ones that were sent before, and of ones whose facts have changed since."""
+        batch = [
+            (self.key("e"), Facts(slug, kind, quantity, max(START, self.now - timedelta(minutes=minutes))))
+            for kind, quantity, minutes in new
+        ]
+        for place, is_changed in olds:
+            if self.sent:
+                key = sorted(self.sent)[place % len(self.sent)]
+                facts = self.sent[key]
+                batch.append((key, facts._replace(quantity=facts.quantity + 1) if is_changed else facts))
+        if batch:
+            self._record(batch)
+
+    def _record(self, batch: list[tuple[str, Facts]]) -> None:
+        told = self.run(self.world.record(*(event_of(key, facts) for key, facts in batch)))
+        for at in sorted(range(len(batch)), key=lambda at: (batch[at][1].at, batch[at][0])):
+            self._expect(*batch[at], told[at])
+
+    def _expect(self, key: str, facts: Facts, decision: Any) -> None:
+        if key in self.sent:
+            assert decision.outcome == ("REPLAYED" if facts == self.sent[key] else "CONFLICT")
+            return
+        cost = self.models[facts.office].charge(key, facts.kind, facts.quantity, facts.at, self.now)
+        assert (decision.outcome, decision.cost_micros) == ("CHARGED", cost)
+        self.sent[key], self.charge_ids[key] = facts, decision.charge_id
+
+    @precondition(lambda self: self.charge_ids)
+    @rule(place=places)
+    def take_back(self, place: int) -> None:
+        key = sorted(self.charge_ids)[place % len(self.charge_ids)]
+        charge_id, viewer = self.charge_ids[key], self.world.viewer()
+
+        def reverse(name: str) -> Coroutine[Any, Any, Any]:
+            return reverse_usage(self.world.begin, viewer, charge_id, key=name, reason="wrong", now=self.now)
+
+        if key in self.reversed:
+            assert self.run(reverse(self.reversed[key])).is_replayed
+            self.refused(reverse(self.key("r")), AlreadyReversed)
+            return
+        self.reversed[key] = self.key("r")
+        assert not self.run(reverse(self.reversed[key])).is_replayed
+        self.models[self.sent[key].office].reverse(key, self.now)
+
+    # ---------- holds ----------
+
+    @rule(slug=offices, kind=kinds, wanted=st.integers(1, 900), minutes=st.integers(1, 24 * 60))
+    def authorize(self, slug: str, kind: str, wanted: int, minutes: int) -> None:
+        wanted = wanted if kind == "call" else 1 + wanted % 20
+        key, model = self.key("h"), self.models[slug]
+        asked = request(
+            key, quantity=wanted, service=SERVICES[kind], hold_seconds=60 * minutes, office=slug, source="test"
+        )
+        expected = model.grant(kind, min(wanted, 600), self.now)
+        for is_replayed in (False, True):
+            answer = self.run(authorize_usage(self.world.begin, self.world.viewer(), asked, now=self.now))
+            if expected is None:
+                assert answer.hold is None
+                return
+            assert answer.hold is not None, answer.refusal
+            assert answer.is_replayed is is_replayed
+            self._keep(model, key, answer.hold, expected, self.now + timedelta(minutes=minutes))
+        self.holds[key] = (answer.hold.id, asked, Facts(slug, kind, 1, self.now))
+
+    def _keep(self, model: Model, key: str, hold: Hold, expected: tuple[int, Any], end: datetime) -> None:
+        quantity, paid = expected
+        kept = (hold.payment.plan_quantity, hold.payment.commitment_micros, hold.payment.universal_micros)
+        assert (hold.granted_quantity, *kept) == (quantity, paid.plan, paid.commitment, paid.universal)
+        model.held[key] = (paid, end)
+
+    @precondition(lambda self: self.holds)
+    @rule(place=places, more=st.integers(1, 300))
+    def extend(self, place: int, more: int) -> None:
+        key, model = self._pick(place)
+        hold_id, asked, facts = self.holds[key]
+        extending = extend_hold(self.world.begin, self.world.viewer(), hold_id, quantity=more, now=self.now)
+        if key not in model.held:
+            self.refused(extending, HoldResolved, HoldExpired)
+            return
+        hold = self.run(extending).hold
+        paid, end = model.held[key]
+        granted = hold.granted_quantity
+        expected = model.grant(facts.kind, more, self.now, besides=key)
+        if expected and expected[0] >= granted and expected[1] != paid:
+            self._keep(model, key, hold, expected, end)
+        elif granted != asked.quantity:
+            assert expected is None or expected[0] <= granted
+
+    def _pick(self, place: int) -> tuple[str, Model]:
+        key = sorted(self.holds)[place % len(self.holds)]
+        return key, self.models[self.holds[key][2].office]
+
+    @precondition(lambda self: self.holds)
+    @rule(place=places, quantity=st.integers(1, 500), by_report=st.booleans())
+    def finish(self, place: int, quantity: int, by_report: bool) -> None:
+        """Captured, or reported as any other usage; also when it has ended long since."""
+        key, _model = self._pick(place)
+        hold_id, _asked, facts = self.holds[key]
+        facts = self.sent.get(key, facts._replace(quantity=quantity, at=self.now))
+        if by_report:
+            self._record([(key, facts)])
+            return
+        event = event_of(key, facts)
+        captured = self.run(capture_hold(self.world.begin, self.world.viewer(), hold_id, event, now=self.now))
+        self._expect(key, facts, captured.decision)
+
+    @precondition(lambda self: self.holds)
+    @rule(place=places)
+    def release(self, place: int) -> None:
+        key, model = self._pick(place)
+        releasing = release_hold(self.world.begin, self.world.viewer(), self.holds[key][0], now=self.now)
+        if key in self.sent and key in self.captured:
+            self.refused(releasing, HoldResolved)
+        else:
+            self.run(releasing)
+            model.held.pop(key, None)
+
+    # ---------- money ----------
+
+    @rule(slug=offices, dollars=st.integers(5, 20), card=st.sampled_from((GOOD, GOOD, DECLINED, ASKS, LOSES_ANSWER)))
+    def purchase(self, slug: str, dollars: int, card: str) -> None:
+        if slug == "hq":
+            self.run(self.counter.choose_card(card))
+        key = self.key("p")
+        bought = Bought(slug, key, self.run(self.counter.buy(str(dollars), key, slug=slug)).top_up)
+        states = {GOOD: "SETTLED", DECLINED: "FAILED", ASKS: "REQUIRES_ACTION", LOSES_ANSWER: "PENDING"}
+        assert bought.top_up.state == (states[card] if slug == "hq" else "SETTLED")
+        self.models[slug].universal += bought.left * bought.is_settled
+        if bought.top_up.state != "FAILED":
+            self.bought.append(bought)
+
+    @precondition(lambda self: self.bought)
+    @rule(place=places)
+    def purchase_again(self, place: int) -> None:
+        bought = self.bought[place % len(self.bought)]
+        credits = bought.top_up.credits_micros // DOLLAR
+        told = self.run(self.counter.buy(str(credits), bought.key, slug=bought.slug))
+        assert told.is_replayed
+        assert told.top_up.id == bought.top_up.id
+
+    @rule(slug=offices, is_enabled=st.booleans(), threshold=st.integers(1, 15))
+    def configure(self, slug: str, is_enabled: bool, threshold: int) -> None:
+        self.run(self.counter.configure(slug, is_enabled=is_enabled, threshold=threshold * DOLLAR))
+
+    @rule()
+    def work(self) -> None:
+        """What the processor lost an answer to is settled now; what waits for a cardholder is not."""
+        self.counter.wait(minutes=1)
+        self._pass_time()
+        self.run(self.counter.work())
+        self._pass_time()
+        for bought in self.bought:
+            state = self.run(self.counter.now_is(bought.top_up)).state
+            if bought.top_up.state is TopUpState.PENDING and not bought.is_settled:
+                assert state is TopUpState.SETTLED
+                bought.is_settled = True
+                self.models[bought.slug].universal += bought.left
+            elif bought.top_up.state is TopUpState.REQUIRES_ACTION:
+                assert state in (TopUpState.REQUIRES_ACTION, TopUpState.FAILED)
+
+    def _settled(self, slug: str | None = None) -> list[Bought]:
+        return [one for one in self.bought if one.is_settled and slug in (None, one.slug)]
+
+    @precondition(lambda self: self._settled())
+    @rule(place=places, dollars=st.integers(1, 20))
+    def refund(self, place: int, dollars: int) -> None:
+        bought = self._settled()[place % len(self._settled())]
+        model, top_up = self.models[bought.slug], self.run(self.counter.now_is(bought.top_up))
+        [most] = self.run(self.counter.refundable(top_up))
+        held = sum(paid.universal for paid, _end in model.held.values())
+        assert most <= max(0, min(bought.left, self._universal(bought.slug) - held))
+        credits = min(dollars, most // DOLLAR)
+        key = self.key("g")
+        if most == 0:
+            self.refused(self.counter.refund(top_up, str(dollars), key), NotRefundable)
+        elif credits:
+            for is_replayed in (False, True):
+                assert self.run(self.counter.refund(top_up, str(credits), key)).is_replayed is is_replayed
+            model.universal -= credits * DOLLAR
+            bought.left -= credits * DOLLAR
+
+    @precondition(lambda self: self._settled("hq"))
+    @rule(place=places, is_won=st.booleans())
+    def dispute(self, place: int, is_won: bool) -> None:
+        """The bank takes back what is left, below zero if need be; whatever it is told twice happens once."""
+        bought = self._settled("hq")[place % len(self._settled("hq"))]
+        if bought.is_disputed:
+            return
+        model, top_up, dispute_id = self.models["hq"], self.run(self.counter.now_is(bought.top_up)), self.key("dp")
+        for state in (DisputeState.OPEN, DisputeState.OPEN, DisputeState.WON if is_won else DisputeState.LOST):
+            total = top_up.total_micros // 10_000
+            assert self.run(self.counter.dispute(top_up, state, minor=total, dispute_id=dispute_id))
+        if not is_won:
+            model.universal -= bought.left
+            bought.left = 0
+        bought.is_disputed = True
+
+    @rule(slug=offices, kind=st.sampled_from(("UNIVERSAL", "CALLING")), cents=st.integers(-400, 400).filter(bool))
+    def adjust(self, slug: str, kind: str, cents: int) -> None:
+        model, change, month = self.models[slug], cents * 10_000, month_of(self.now)
+        adjusting = self.counter.adjust(slug, kind, change, self.key("a"))
+        if kind == "UNIVERSAL":
+            self.run(adjusting)
+            model.universal += change
+        elif model.commitment[month] + change < 0:
+            self.refused(adjusting, TooLow)
+        else:
+            self.run(adjusting)
+            model.commitment[month] += change
+
+    @rule()
+    def pay_invoice(self) -> None:
+        owed = self.run(self.counter.owed("firm"))
+        assert self.run(self.counter.pay_invoice(key=self.key("i"), slug="firm")).total_micros == owed
+        for bought in self._settled("firm"):
+            bought.is_paid = True
+
+    # ---------- time ----------
+
+    @rule(hours=st.one_of(st.integers(1, 48), st.integers(1, 45).map(lambda days: 24 * days)))
+    def wait(self, hours: int) -> None:
+        self.counter.wait(hours=hours)
+        self._pass_time()
+
+    def _pass_time(self) -> None:
+        for model in self.models.values():
+            model.pass_time(self.now)
+
+    # ---------- what must be true ----------
+
+    @property
+    def captured(self) -> set[str]:
+        """Keys whose hold was still there when its usage was charged are told by the books."""
+        return self._captured
+
+    @invariant()
+    def figures_agree(self) -> None:
+        for slug, model in self.models.items():
+            shown = self.run(self.counter.shown(slug))
+            held = [paid for paid, _end in model.held.values()]
+            assert shown.universal == self._universal(slug)
+            assert shown.universal_held == sum(paid.universal for paid in held)
+            assert shown.commitment_held == sum(paid.commitment for paid in held)
+            for month, left in shown.commitments.items():
+                start = datetime(month // 100, month % 100, 1, tzinfo=START.tzinfo)
+                assert left == model.commitment[start] * is_open(start, self.now), month
+            for month, (left, kept) in shown.plan.items():
+                start = datetime(month // 100, month % 100, 1, tzinfo=START.tzinfo)
+                assert left == model.plan[start]
+                assert kept == sum(paid.plan for paid in held if paid.month == start)
+        owed = sum(one.left * 11 // 10 for one in self._settled("firm") if not one.is_paid)
+        recharges = self.run(self.counter.recharges("firm"))
+        owed += sum(one.total_micros for one in recharges if one.paid_at is None)
+        assert self.run(self.counter.owed("firm")) == owed
+
+    def _universal(self, slug: str) -> int:
+        """As the model has it, and what auto-recharge bought."""
+        recharges = self.run(self.counter.recharges(slug))
+        assert all(one.credits_micros % (20 * DOLLAR) == 0 for one in recharges)
+        return self.models[slug].universal + sum(one.credits_micros for one in recharges)
+
+    @invariant()
+    def books_hold_now_and_then(self) -> None:
+        if self.step_count % PROVED_EVERY == PROVED_EVERY - 1:
+            self.run(assert_books_hold(self.database))
+
+    def teardown(self) -> None:
+        try:
+            self.run(assert_books_hold(self.database))
+        finally:
+            self.run(self.database.close())
+            self.runner.close()
