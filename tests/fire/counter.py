@@ -1,4 +1,4 @@
-"""Words for any operation on two offices that have the same: one pays with the sandbox's cards, the other by invoice."""
+"""Words for any operation on two offices with one plan: one pays with the sandbox's cards, the other by invoice."""
 
 import itertools
 from collections.abc import Mapping
@@ -8,6 +8,7 @@ from uuid import UUID
 
 from api.payments.sandbox import SandboxProcessor
 from api.payments.sandbox_links import SandboxLinks
+from domain.access import Scope
 from domain.catalogue import Direction, Service
 from domain.money import Amount, Micros
 from domain.payments import Processors
@@ -16,11 +17,12 @@ from domain.stories.adjust import adjust_wallet
 from domain.stories.buy import save_card, start_card_setup
 from domain.stories.recharge import configure_recharge, judge_due
 from domain.stories.renew import renew_due
-from domain.top_ups import TopUp, TopUpOrigin, TopUpState
 from domain.usage import AiAgentMode, AiAgentSession, Fax, UsageEvent
+from persistence.auto_recharge import OfficeRecharge, read_auto_recharges
 from persistence.database import Database
 from persistence.sandbox_store import SandboxStore
 from persistence.tables.funds import ALLOWANCE_CYCLE, WALLET, WALLET_CYCLE
+from persistence.tables.payments import TOP_UP
 from tests.persistence.giving_back import Till
 from tests.world import START, World, allowance, call, commitment, office, usage_event
 
@@ -65,6 +67,8 @@ class Shown(NamedTuple):
     """Left, by the number of the month: 202603."""
     plan: Mapping[int, tuple[int, int]]
     """Seconds left and held."""
+    recharges: list[Any]
+    """Rows of those that settled."""
 
 
 def plan_of(slug: str, terms: PaymentTerms) -> OfficePlan:
@@ -127,6 +131,11 @@ class Counter(Till):
             now=self.world.now,
         )
 
+    async def shown_recharge(self, slug: str) -> OfficeRecharge:
+        scope, ids = Scope.of(self.admin), [self.office_ids[slug]]
+        [found] = await read_auto_recharges(self.world.database, scope, office_ids=ids, now=self.world.now)
+        return found
+
     async def adjust(self, slug: str, kind: str, change: Micros, key: str) -> None:
         mine = (WALLET.c.office_id == self.office_ids[slug]) & (WALLET.c.kind == kind)
         [wallet] = await self.world.database.rows(WALLET.select().where(mine))
@@ -149,30 +158,29 @@ class Counter(Till):
             await self.refund_waiting()
             self.wait(seconds=10)
 
-    async def recharges(self, slug: str) -> list[TopUp]:
-        """The settled ones."""
-        return [
-            one
-            for one in await self.top_ups()
-            if one.office_id == self.office_ids[slug]
-            and one.origin is TopUpOrigin.AUTO_RECHARGE
-            and one.state is TopUpState.SETTLED
-        ]
-
-    async def shown(self, slug: str) -> Shown:
-        """After whatever is due (R9)."""
-        world, office_id = self.world, self.office_ids[slug]
+    async def shown(self) -> dict[str, Shown]:
+        """By office, after whatever is due (R9)."""
+        world = self.world
         await renew_due(world.begin, world.company_id, world.now)
-        wallets = await self._rows(WALLET, office_id)
-        by_kind = {row.kind: row for row in wallets}
-        cycles, allowances = await self._rows(WALLET_CYCLE, office_id), await self._rows(ALLOWANCE_CYCLE, office_id)
-        return Shown(
-            by_kind["UNIVERSAL"].balance_micros,
-            by_kind["UNIVERSAL"].reserved_micros,
-            by_kind["CALLING"].reserved_micros,
-            {row.month: row.balance_micros for row in cycles},
-            {row.month: (row.committed_quantity - row.spent_quantity, row.reserved_quantity) for row in allowances},
-        )
+        async with world.database.reading() as connection:
+            tables = (WALLET, WALLET_CYCLE, ALLOWANCE_CYCLE, TOP_UP)
+            mine = [
+                (await connection.execute(table.select().where(table.c.company_id == world.company_id))).all()
+                for table in tables
+            ]
+        return {
+            slug: _shown(*([row for row in rows if row.office_id == office_id] for rows in mine))
+            for slug, office_id in self.office_ids.items()
+        }
 
-    async def _rows(self, table: Any, office_id: UUID) -> Any:
-        return await self.world.database.rows(table.select().where(table.c.office_id == office_id))
+
+def _shown(wallets: list[Any], cycles: list[Any], allowances: list[Any], top_ups: list[Any]) -> Shown:
+    by_kind = {row.kind: row for row in wallets}
+    return Shown(
+        by_kind["UNIVERSAL"].balance_micros,
+        by_kind["UNIVERSAL"].reserved_micros,
+        by_kind["CALLING"].reserved_micros,
+        {row.month: row.balance_micros for row in cycles},
+        {row.month: (row.committed_quantity - row.spent_quantity, row.reserved_quantity) for row in allowances},
+        [row for row in top_ups if (row.origin, row.state) == ("AUTO_RECHARGE", "SETTLED")],
+    )

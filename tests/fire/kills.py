@@ -28,7 +28,8 @@ from tests.fire.load import Load
 from tests.fire.server import Server, token
 
 SOONEST_SECONDS, LATEST_SECONDS = 0.05, 1.5
-OPENING_MICROS = 20 * MICROS_PER_UNIT
+OPENING_MICROS = 6 * MICROS_PER_UNIT
+"""Soon below the threshold of auto-recharge."""
 LIVES_A_BLOCK = 4
 """Offices are changed every few lives: an office is recharged six times a day at most."""
 

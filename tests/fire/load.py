@@ -79,7 +79,7 @@ class Load:
 
     async def report(self, office: FireOffice, shared: list[dict[str, Any]], chance: random.Random) -> None:
         """Half of the batch is new, half was sent before: by this reporter or by the other one of the office."""
-        new = [session(self.key("u"), chance.randint(1, 2)) for _ in range(chance.randint(1, 6))]
+        new = [session(self.key("u"), chance.randint(1, 4)) for _ in range(chance.randint(1, 6))]
         batch = [*chance.sample(shared, min(len(shared), len(new))), *new]
         shared += new
         del shared[:-40]

@@ -1,4 +1,4 @@
-"""What an office has, as the rules say it in twenty lines (R8–R11, R24–R28, R36): the figures to compare the books with.
+"""What an office has, as the rules say it (R8–R11, R24–R28, R36): the figures to compare the books with.
 
 Amounts in micros, the allowance in seconds. Written from the rules alone: nothing of the product is used here.
 """
@@ -74,15 +74,17 @@ class Model:
         self.commitment[paid.month] += sign * paid.commitment
         self.universal += sign * paid.universal
 
-    def grant(self, kind: str, most: int, now: datetime, *, besides: str | None = None) -> tuple[int, Paid] | None:
-        """The most that is neither spent nor held by others."""
+    def grant(
+        self, kind: str, most: int, now: datetime, *, extra: int, besides: str | None = None
+    ) -> tuple[int, Paid] | None:
+        """The most that is neither spent nor held by others. `extra`: universal credits that recharges bought."""
         month = month_of(now)
         others = [paid for key, (paid, _end) in self.held.items() if key != besides]
         if besides is not None and is_open(self.held[besides][0].month, now):
             month = self.held[besides][0].month
         plan = max(0, self.plan[month] - sum(paid.plan for paid in others if paid.month == month))
         commitment = max(0, self.commitment[month] - sum(paid.commitment for paid in others))
-        universal = max(0, self.universal - sum(paid.universal for paid in others))
+        universal = max(0, self.universal + extra - sum(paid.universal for paid in others))
         for quantity in range(most, 0, -1):
             paid = split(kind, quantity, month, plan, commitment)
             if paid.universal <= universal:

@@ -98,7 +98,7 @@ async def test_a_recharge_survives_the_death_of_the_worker_that_collects_it(fire
         settings = {"isEnabled": True, "amount": money(cents), "cycleCap": money(50_000)}
         await fire.admin.change(RECHARGE, officeId=place.id, **settings)
         fire.journal.settings[place.slug] = (True, cents * MICROS_PER_CENT)
-        spent = session(f"e{number}", 24 if number else 36)
+        spent = session(f"e{number}", 24 if number else 4)
         given = {"source": SOURCE, "office": {"id": place.id}, "events": [spent]}
         asking = asyncio.create_task(fire.partner.change(RECORD, **given))
         await fire.server.has_died()
