@@ -32,6 +32,17 @@ class ProcessorUnavailable(Exception):
     """The processor could not be reached, or did not answer: what became of the request is not known."""
 
 
+class PaymentRefused(Exception):
+    """The processor will not even prepare this payment: the card or customer is gone, or the amount cannot be charged.
+
+    Nothing was charged, and trying again would be refused again.
+    """
+
+    def __init__(self, failure: PaymentFailure) -> None:
+        super().__init__(failure)
+        self.failure = failure
+
+
 class NextAction(NamedTuple):
     """What the cardholder has to do, in the form that the processor's front end needs."""
 
@@ -116,7 +127,10 @@ class PaymentProcessor(Protocol):
     def kind(self) -> ProcessorKind: ...
 
     async def prepare(self, order: PaymentOrder) -> str:
-        """A payment that is not charged yet; its id. Asked for again it may be the same one or a new one."""
+        """A payment that is not charged yet; its id. Asked for again it may be the same one or a new one.
+
+        Raises PaymentRefused.
+        """
 
     async def charge(self, order: PaymentOrder, payment_id: str) -> PaymentOutcome:
         """Charges a payment that was prepared. One that was charged, refused or cancelled before is only told."""
