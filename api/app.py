@@ -4,9 +4,11 @@ Everything it needs is handed in, so that a test can run it on a schema of its o
 the one place where the rooms are put together.
 """
 
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
+from typing import Any
 
 import strawberry
 from starlette.applications import Starlette
@@ -22,6 +24,9 @@ from api.graphiql import STATIC_PATH, GraphiQLPage, static_files
 from api.response_headers import SafeHeaders
 from api.settings import Settings
 from domain.access import Viewer
+from persistence.outages import MAY_BE_OUTAGES, is_outage, told_briefly
+
+logger = logging.getLogger(__name__)
 
 Ready = Callable[[], Awaitable[str | None]]
 """None when requests can be served; otherwise what is missing, in words for the operator."""
@@ -58,11 +63,21 @@ def build_app(
     ]
     if page is not None:
         routes.append(Mount(STATIC_PATH, static_files()))
-    return Starlette(routes=routes, middleware=[Middleware(SafeHeaders)], lifespan=lifespan)
+    outages: dict[Any, Any] = dict.fromkeys(MAY_BE_OUTAGES, _unavailable)
+    return Starlette(routes=routes, middleware=[Middleware(SafeHeaders)], exception_handlers=outages, lifespan=lifespan)
 
 
 async def _is_alive(_request: Request) -> Response:
     return JSONResponse({"status": "alive"})
+
+
+async def _unavailable(request: Request, error: Exception) -> Response:
+    """Of a page or a webhook while the database cannot be used; whoever called may come again."""
+    if not is_outage(error):
+        raise error
+    logger.error("%s %s: %s", request.method, request.url.path.rpartition("/")[0], told_briefly(error))
+    reason = "The database cannot be used right now."
+    return JSONResponse({"status": "unavailable", "reason": reason}, 503, {"Retry-After": "5"})
 
 
 def _readiness(ready: Ready) -> Callable[[Request], Awaitable[Response]]:

@@ -19,6 +19,8 @@ READERS = 8
 WRITERS = 16
 BUSY_MILLISECONDS = 10_000
 WAIT_SECONDS = 30
+CONNECT_SECONDS = 10
+"""A PostgreSQL that takes connections and says nothing is given up after that."""
 
 
 class Database:
@@ -40,6 +42,7 @@ class Database:
                 pool_timeout=WAIT_SECONDS,
                 pool_pre_ping=True,
                 hide_parameters=True,
+                connect_args={"timeout": CONNECT_SECONDS},
             )
 
     @asynccontextmanager

@@ -34,6 +34,8 @@ _PRIMARY = 0xFF
 """SQLite's extended codes have the primary one in their last byte."""
 _DRIVER = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 """COPY and new connections go past SQLAlchemy, so the driver's own errors come too."""
+MAY_BE_OUTAGES = (SQLAlchemyError, OSError, *_DRIVER)
+"""Outside of these there are none."""
 _LOST = ("closed", "operation (2) is in progress")
 """What the driver says of a connection that was cut: the second while it reads the server's last words."""
 

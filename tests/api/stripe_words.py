@@ -1,5 +1,6 @@
 """Words for the tests of Stripe: a cardholder at localstripe, and a network that loses answers."""
 
+import json
 import subprocess
 import sys
 import threading
@@ -110,10 +111,14 @@ class Cardholder:
 
 @dataclass
 class Network:
-    """Between a processor and localstripe. `lose`: how many answers to `POST /confirm` are lost."""
+    """Between a processor and localstripe. `lose`: how many answers to `POST /confirm` are lost.
+
+    `refuse`: the status and the error that the next `POST /confirm` is answered with, by Stripe, which did nothing.
+    """
 
     address: str
     lose: dict[str, int] = field(default_factory=dict)
+    refuse: dict[str, tuple[int, dict[str, str]]] = field(default_factory=dict)
     hang_seconds: float = 0
 
 
@@ -122,6 +127,10 @@ def network(target: str) -> Iterator[Network]:
     class Relay(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length", 0)))
+            self.close_connection = True
+            for refused in filter(self.is_about, list(net.refuse)):
+                status, error = net.refuse.pop(refused)
+                return self.answer(status, json.dumps({"error": error}).encode())
             where = urlsplit(target)
             ahead = HTTPConnection(str(where.hostname), where.port, timeout=10)
             ahead.request(self.command, self.path, body, dict(self.headers))
@@ -129,14 +138,19 @@ def network(target: str) -> Iterator[Network]:
             content = answer.read()
             ahead.close()
             time.sleep(net.hang_seconds)
-            self.close_connection = True
-            for lost, count in net.lose.items():
-                method, ending = lost.split()
-                if count and method == self.command and self.path.partition("?")[0].endswith(ending):
+            for lost in filter(self.is_about, net.lose):
+                if net.lose[lost]:
                     net.lose[lost] -= 1
-                    return
+                    return None
+            return self.answer(answer.status, content)
+
+        def is_about(self, request: str) -> bool:
+            method, ending = request.split()
+            return method == self.command and self.path.partition("?")[0].endswith(ending)
+
+        def answer(self, status: int, content: bytes) -> None:
             try:
-                self.send_response(answer.status)
+                self.send_response(status)
                 self.send_header("content-type", "application/json")
                 self.send_header("content-length", str(len(content)))
                 self.end_headers()

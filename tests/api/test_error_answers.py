@@ -113,6 +113,22 @@ def test_a_fault_before_execution_is_masked_as_well(part: str, caplog: pytest.Lo
     assert response.json()["errors"][0]["extensions"]["incident"] in caplog.text
 
 
+@pytest.mark.parametrize("part", ["resolve", "context_for"])
+def test_a_database_that_is_gone_is_no_fault_of_ours(part: str, caplog: pytest.LogCaptureFixture) -> None:
+    def fail(_argument: Viewer) -> object:
+        raise ConnectionRefusedError("no server at /var/run/postgresql")
+
+    response = make_client(None, **{part: fail}).post("/graphql", json={"query": "{ hello }"})
+
+    assert response.status_code == 503
+    [error] = response.json()["errors"]
+    assert error["extensions"]["code"] == "SERVICE_UNAVAILABLE"
+    assert "postgresql" not in response.text
+    [record] = [record for record in caplog.records if error["extensions"]["incident"] in record.getMessage()]
+    assert "ConnectionRefusedError" in record.getMessage()
+    assert record.exc_info is None
+
+
 def test_the_log_has_no_argument_values(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     client = make_client()

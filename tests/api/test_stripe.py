@@ -311,9 +311,8 @@ async def test_a_stripe_that_is_not_there_is_unavailable() -> None:
     processor.close()
 
 
-async def test_what_stripe_does_not_know_is_unavailable(processor: StripeProcessor, cardholder: Cardholder) -> None:
+async def test_what_stripe_does_not_know_is_unavailable(processor: StripeProcessor) -> None:
     for call in (
-        processor.prepare(order("pm_unknown", customer_id=cardholder.customer_id)),
         processor.ask(COMPANY, "pi_unknown"),
         processor.cancel(COMPANY, "pi_unknown"),
         processor.finish_setup(COMPANY, "seti_unknown"),

@@ -5,6 +5,7 @@ every call, so a clock that steps back here is a server that was restarted with 
 """
 
 import asyncio
+import os
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
@@ -249,7 +250,7 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=6)
+@settings(max_examples=max(4, int(os.environ.get("FAREBOX_TEST_EXAMPLES", "100")) // 16))
 @given(steps)
 def test_any_walk_of_the_clock(sqlite_template: Any, tmp_path_factory: pytest.TempPathFactory, walk: Any) -> None:
     databases = FreshDatabases(sqlite_template, tmp_path_factory.mktemp("walk"), lambda: "")
@@ -260,8 +261,8 @@ async def _walk(databases: FreshDatabases, walk: list[tuple[str, int]]) -> None:
     """Everything that was reported is charged once, every cycle follows the one before and was granted once."""
     database = Database(await databases.url("sqlite"))
     shop = Recharging(World(database, now=OPENED + timedelta(days=29)))
-    await shop.open(with_credits("10", **PLAN))
-    await shop.configure(cycle_cap="1000")
+    await shop.open(with_credits("30", **PLAN))
+    await shop.configure(threshold="25", cycle_cap="1000")
     try:
         paid, reported = 0, list[str]()
         for at, (act, minutes) in enumerate(walk):
@@ -302,7 +303,7 @@ async def _was_right(shop: Recharging, paid: Micros, reported: list[str]) -> Non
     assert sorted(row.event_id for row in charges) == sorted(reported)
     recharged = sum(one.credits_micros for one in await shop.recharges() if one.state is TopUpState.SETTLED)
     spent = sum(row.universal_micros for row in charges)
-    assert await shop.universal() == 10_000_000 + paid + recharged - spent
+    assert await shop.universal() == 30_000_000 + paid + recharged - spent
     begun = await cycles(world)
     assert [end for _month, _start, end in begun][:-1] == [start for _month, start, _end in begun][1:]
     assert await _grant_count(world) == len(begun) >= 2

@@ -56,8 +56,8 @@ T = TypeVar("T")
 offices = st.sampled_from(OFFICES)
 kinds = st.sampled_from(sorted(SERVICES))
 places = st.integers(0, 1_000)
-drafts = st.tuples(kinds, st.integers(1, 400), st.integers(0, 40 * 24 * 60))
-"""Kind, quantity, and how many minutes ago."""
+drafts = st.tuples(kinds, st.integers(1, 60), st.one_of(st.integers(0, 60), st.integers(0, 40 * 24 * 60)))
+"""Kind, quantity in minutes or pieces, and how many minutes ago: often long enough to be late."""
 
 
 class Bought:
@@ -112,7 +112,10 @@ class Machine(RuleBasedStateMachine):
     def report(self, slug: str, new: list[tuple[str, int, int]], olds: list[tuple[int, bool]]) -> None:
         """A batch of new events, of ones that were sent before, and of ones whose facts have changed since."""
         batch = [
-            (self.key("e"), Facts(slug, kind, quantity, max(START, self.now - timedelta(minutes=minutes))))
+            (
+                self.key("e"),
+                Facts(slug, kind, _units(kind, quantity), max(START, self.now - timedelta(minutes=minutes))),
+            )
             for kind, quantity, minutes in new
         ]
         for place, is_changed in olds:
@@ -338,7 +341,7 @@ class Machine(RuleBasedStateMachine):
 
     # ---------- time ----------
 
-    @rule(hours=st.one_of(st.integers(1, 48), st.integers(1, 45).map(lambda days: 24 * days)))
+    @rule(hours=st.sampled_from((1, 12, 30, 4 * 24, 29 * 24, 34 * 24)))
     def wait(self, hours: int) -> None:
         self.counter.wait(hours=hours)
         self._pass_time()
@@ -385,6 +388,11 @@ class Machine(RuleBasedStateMachine):
             self.runner.close()
 
 
+def _units(kind: str, quantity: int) -> int:
+    """A call is long enough to use up what the plan includes, and anything dear enough to reach universal credits."""
+    return 11 * quantity if kind == "call" else quantity if kind == "fax" else 1 + quantity % 5
+
+
 def _month(number: int) -> datetime:
     """202603."""
     return datetime(number // 100, number % 100, 1, tzinfo=UTC)
@@ -417,13 +425,13 @@ def test_any_operations_in_any_order_on_sqlite(sqlite_template: Path, tmp_path: 
         shutil.copy(sqlite_template, path)
         return f"sqlite+aiosqlite:///{path}"
 
-    run_machine(copy, examples=max(3, EXAMPLES // 5))
+    run_machine(copy, examples=max(3, EXAMPLES // 10))
 
 
 def test_any_operations_in_any_order_on_postgresql(postgresql_url: str) -> None:
     """A company of its own for every example, all in one database."""
     url = asyncio.run(_fresh(postgresql_url))
-    run_machine(lambda: url, examples=max(2, EXAMPLES // 25))
+    run_machine(lambda: url, examples=max(2, EXAMPLES // 33))
 
 
 async def _fresh(template: str) -> str:
