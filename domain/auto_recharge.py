@@ -3,6 +3,7 @@
 Whether a recharge is due, and of how much, is judged over the books in `domain.recharging`.
 """
 
+from bisect import bisect_right
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -10,7 +11,7 @@ from typing import NamedTuple
 
 from domain.money import MICROS_PER_UNIT, Micros
 from domain.provisioning import PaymentTerms
-from domain.top_ups import Card, TopUpReason
+from domain.top_ups import Billing, Card, TopUpReason, tax_of
 
 DEFAULT_THRESHOLD_MICROS = 5 * MICROS_PER_UNIT
 DEFAULT_AMOUNT_MICROS = 20 * MICROS_PER_UNIT
@@ -110,6 +111,12 @@ def note_new_card(recharge: AutoRecharge, now: datetime) -> None:
         recharge.judge_at = now
 
 
+def judge_later(recharge: AutoRecharge, now: datetime) -> None:
+    """What decides whether it is recharged was changed from outside: the worker judges, at once."""
+    if recharge.is_enabled:
+        recharge.judge_at = now
+
+
 def forget_declines(recharge: AutoRecharge) -> None:
     """No back-off, and nothing to wait for."""
     recharge.decline_count = 0
@@ -119,6 +126,19 @@ def forget_declines(recharge: AutoRecharge) -> None:
 def multiples_left(recharge: AutoRecharge, spent_of_cap_micros: Micros) -> int:
     """How many times the amount still fits this billing cycle's cap (R34)."""
     return max(0, recharge.cap_micros - spent_of_cap_micros) // recharge.amount_micros
+
+
+def multiples_owable(recharge: AutoRecharge, billing: Billing, wanted: int) -> int:
+    """How many times the amount, of so many wanted, an invoiced office may still owe with its tax (R31)."""
+
+    def total_of(count: int) -> Micros:
+        credits_micros = count * recharge.amount_micros
+        return credits_micros + tax_of(credits_micros, billing.tax_rate_micros, billing.currency)
+
+    if billing.payment_terms is not PaymentTerms.INVOICE:
+        return wanted
+    left = billing.invoice_limit_micros - billing.owed_micros
+    return bisect_right(range(1, wanted + 1), left, key=total_of)
 
 
 def card_trouble(terms: PaymentTerms, card: Card | None, month: int) -> TopUpReason | None:
@@ -138,13 +158,19 @@ def standing_of(
     trouble: TopUpReason | None,
     next_day_at: datetime,
     cycle_ends_at: datetime,
+    is_suspended: bool = False,
 ) -> Standing:
-    """What to show of an office's auto-recharge. `trouble`: what is wrong with the card, or INVOICE_LIMIT."""
+    """What to show of an office's auto-recharge. `trouble`: what is wrong with the card, or INVOICE_LIMIT.
+
+    A suspended office's is off until the suspension ends, whatever its settings say (R33).
+    """
     if not recharge.is_enabled:
         off = RechargeState.SWITCHED_OFF_AFTER_DECLINES if recharge.is_switched_off else RechargeState.OFF
         return Standing(off, None)
     if facts.is_in_flight:
         return Standing(RechargeState.IN_FLIGHT, None)
+    if is_suspended:
+        return Standing(RechargeState.OFF, None)
     if recharge.retry_at is not None and now < recharge.retry_at:
         return Standing(RechargeState.BACKING_OFF, recharge.retry_at)
     if trouble in (TopUpReason.NO_PAYMENT_METHOD, TopUpReason.CARD_EXPIRED):

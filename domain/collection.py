@@ -8,14 +8,20 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from domain.auto_recharge import AutoRecharge
 from domain.money import Currency, minor_units
 from domain.payments import PaymentFailure, PaymentOrder, PaymentOutcome, PaymentState
-from domain.top_ups import IN_FLIGHT, Card, TopUp, TopUpOrigin, TopUpReason, TopUpState
+from domain.provisioning import PaymentTerms
+from domain.top_ups import IN_FLIGHT, Billing, Card, TopUp, TopUpOrigin, TopUpReason, TopUpState
 
 ACTION_LIFE = timedelta(hours=1)
 """So long a cardholder may take to confirm a payment; then it is cancelled."""
+ACTION_PAUSE = timedelta(minutes=1)
+"""While he takes it, the processor is asked that often: its webhook may never come, and he may never come back."""
 PURCHASE_LIFE = timedelta(hours=1)
 """A purchase whose card could not even be charged by then is given up: nobody expects it any more. A recharge waits."""
+RECHARGE_LIFE = timedelta(days=1)
+"""A recharge that got no payment by then is given up, and judged again: by then another amount may be needed."""
 PAUSES = tuple(timedelta(seconds=seconds) for seconds in (1, 2, 5, 15, 60, 300))
 """Between one question and the next, while the processor does not answer; the last one from then on."""
 
@@ -67,10 +73,31 @@ def asked_again(top_up: TopUp, now: datetime) -> TopUp:
 
 def unprepared(top_up: TopUp, now: datetime) -> TopUp:
     """There is no payment, and the processor makes none: nothing can have been charged. A person is told so at once;
-    a recharge is tried again."""
-    if top_up.origin is TopUpOrigin.AUTO_RECHARGE:
+    a recharge is tried again for a day."""
+    if top_up.origin is TopUpOrigin.AUTO_RECHARGE and now < top_up.created_at + RECHARGE_LIFE:
         return asked_again(top_up, now)
-    return _failed(top_up, TopUpReason.PROCESSOR_UNAVAILABLE)
+    return not_charged(top_up)
+
+
+def unanswered(top_up: TopUp, now: datetime, *, is_set_up: bool) -> TopUp:
+    """There is a payment, and the processor does not tell what became of it: money may have moved, so it is asked
+    again. Only a confirmation that is over is not waited for where nobody will answer."""
+    is_over = top_up.action_expires_at is not None and now >= top_up.action_expires_at
+    if is_over and not is_set_up:
+        return failed(top_up, TopUpReason.AUTHENTICATION_EXPIRED)
+    return asked_again(top_up, now)
+
+
+def is_unwanted(top_up: TopUp, recharge: AutoRecharge, billing: Billing) -> bool:
+    """Whether a recharge that was not charged yet must not be any more: it was switched off meanwhile, its card is
+    not the office's any more, or the office pays by invoice."""
+    has_its_card = billing.card is not None and billing.card.id == top_up.payment_method_id
+    return not (recharge.is_enabled and billing.payment_terms is PaymentTerms.CARD and has_its_card)
+
+
+def not_charged(top_up: TopUp) -> TopUp:
+    """It could not be charged as long as it was wanted, and nothing was."""
+    return failed(top_up, TopUpReason.PROCESSOR_UNAVAILABLE)
 
 
 def after(top_up: TopUp, outcome: PaymentOutcome, now: datetime) -> TopUp:
@@ -82,18 +109,18 @@ def after(top_up: TopUp, outcome: PaymentOutcome, now: datetime) -> TopUp:
         return top_up
     match outcome.state:
         case PaymentState.REFUSED:
-            return _failed(top_up, TopUpReason(outcome.failure or TopUpReason.CARD_DECLINED))
+            return failed(top_up, TopUpReason(outcome.failure or TopUpReason.CARD_DECLINED))
         case PaymentState.NEEDS_CARDHOLDER:
             expires_at = top_up.action_expires_at or now + ACTION_LIFE
             # The one from the charge leads back to where the purchase was begun.
             action = top_up.next_action or outcome.next_action
             waiting = replace(top_up, state=TopUpState.REQUIRES_ACTION, next_action=action)
-            return replace(waiting, action_expires_at=expires_at, due_at=expires_at)
+            return replace(waiting, action_expires_at=expires_at, due_at=min(expires_at, now + ACTION_PAUSE))
         case _:
             begun = replace(top_up, state=TopUpState.PENDING, next_action=None, action_expires_at=None)
             return asked_again(begun, now)
 
 
-def _failed(top_up: TopUp, reason: TopUpReason) -> TopUp:
+def failed(top_up: TopUp, reason: TopUpReason) -> TopUp:
     done = replace(top_up, state=TopUpState.FAILED, reason=reason)
     return replace(done, due_at=None, next_action=None, action_expires_at=None)

@@ -32,6 +32,10 @@ class ProcessorUnavailable(Exception):
     """The processor could not be reached, or did not answer: what became of the request is not known."""
 
 
+class ProcessorNotSetUp(ProcessorUnavailable):
+    """This installation does not know the processor, or no longer: nobody will answer until the operator acts."""
+
+
 class PaymentRefused(Exception):
     """The processor will not even prepare this payment: the card or customer is gone, or the amount cannot be charged.
 
@@ -196,8 +200,8 @@ class Processors(NamedTuple):
     others: tuple[PaymentProcessor, ...] = ()
 
     def of(self, kind: ProcessorKind) -> PaymentProcessor:
-        """Raises ProcessorUnavailable for one that is no longer set up."""
+        """Raises ProcessorNotSetUp."""
         for processor in (self.default, *self.others):
             if processor.kind is kind:
                 return processor
-        raise ProcessorUnavailable(f"{kind} is not set up.")
+        raise ProcessorNotSetUp(f"{kind} is not set up.")

@@ -13,6 +13,7 @@ from domain.auto_recharge import (
     RechargeFacts,
     card_trouble,
     multiples_left,
+    multiples_owable,
     note_success,
 )
 from domain.ledger import Books
@@ -24,29 +25,34 @@ from domain.top_ups import Billing, TopUp, TopUpOrigin, TopUpReason, TopUpState,
 
 
 def is_low(books: Books, available_micros: Micros | None = None) -> bool:
-    """Strictly below the threshold (R33): the balance, or what is available of it when that is what was asked for."""
-    recharge = books.funds.recharge
-    return recharge.is_enabled and _left(books, available_micros) < recharge.threshold_micros
+    """Strictly below the threshold (R33): the balance, or what is available of it when that is what was asked for.
+
+    A suspended office is not: it may not use what it would pay for.
+    """
+    recharge, is_suspended = books.funds.recharge, books.funds.office.is_suspended
+    return recharge.is_enabled and not is_suspended and _left(books, available_micros) < recharge.threshold_micros
 
 
 def judge(books: Books, billing: Billing, facts: RechargeFacts, available_micros: Micros | None = None) -> TopUp | None:
     """The recharge that has to be made now, if any; it or a skip is added to `books.new_top_ups`.
 
     The books must be renewed up to `books.now`: the cap is the current cycle's. An invoiced office's is settled at
-    once, and one charge closes the gap or is cut: judging again in the same transaction would bring no second one.
+    once, and one charge closes the gap or is cut, to the cap and to what may be owed: judging again in the same
+    transaction would bring no second one.
     """
     recharge = books.funds.recharge
     if not is_low(books, available_micros):
         return None
     gap = recharge.threshold_micros - _left(books, available_micros)
     wanted = max(1, -(-gap // recharge.amount_micros))
-    count = min(wanted, multiples_left(recharge, facts.spent_of_cap_micros))
-    top_up = _draft(books, billing, count or wanted)
-    obstacle = _obstacle(books, billing, facts, top_up, fits_cap=count > 0)
+    within_cap = min(wanted, multiples_left(recharge, facts.spent_of_cap_micros))
+    count = multiples_owable(recharge, billing, within_cap)
+    obstacle = _obstacle(books, billing, facts, fits_cap=within_cap > 0, fits_limit=count > 0)
     if obstacle is not None:
         _skip(books, _draft(books, billing, wanted), obstacle)
         return None
     recharge.skip_reason = recharge.judge_at = None
+    top_up = _draft(books, billing, count)
     if billing.payment_terms is PaymentTerms.INVOICE:
         top_up = _put_on_invoice(books, top_up)
     books.new_top_ups.append(top_up)
@@ -81,7 +87,7 @@ def _draft(books: Books, billing: Billing, count: int) -> TopUp:
 
 
 def _obstacle(
-    books: Books, billing: Billing, facts: RechargeFacts, top_up: TopUp, *, fits_cap: bool
+    books: Books, billing: Billing, facts: RechargeFacts, *, fits_cap: bool, fits_limit: bool
 ) -> TopUpReason | None:
     """What stands in the way, the first in this order; and when to judge again where time alone removes it."""
     recharge, now, zone = books.funds.recharge, books.now, books.funds.office.terms.time_zone
@@ -100,10 +106,7 @@ def _obstacle(
     if not fits_cap:
         recharge.judge_at = books.funds.current.ends_at
         return TopUpReason.CYCLE_CAP
-    is_over = billing.owed_micros + top_up.total_micros > billing.invoice_limit_micros
-    if billing.payment_terms is PaymentTerms.INVOICE and is_over:
-        return TopUpReason.INVOICE_LIMIT
-    return None
+    return None if fits_limit else TopUpReason.INVOICE_LIMIT
 
 
 def _skip(books: Books, wanted: TopUp, reason: TopUpReason) -> None:

@@ -22,8 +22,13 @@ class RefundWork(FundWork, Protocol):
     async def newer_micros(self, books: Books, top_up: TopUp) -> Micros:
         """What came into the wallet after a settled top-up: see `domain.refunds.Unspent`."""
 
-    async def save_refund(self, books: Books, refund: Refund, *, before: RefundState | None) -> None:
-        """The refund, new or changed from the state it was in, what is returned of its top-up, and the books."""
+    async def save_refund(
+        self, books: Books, refund: Refund, *, before: RefundState | None, rebooked: Sequence[Refund] = ()
+    ) -> None:
+        """The refund, new or changed from the state it was in, what is returned of its top-up, and the books.
+
+        `rebooked`: others of the same top-up, in their states, of which another part is booked now.
+        """
 
     async def postpone_refund(self, refund: Refund) -> None:
         """When a pending one is asked for next, and the processor's id of it; one that is resolved stays as it is."""

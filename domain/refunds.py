@@ -48,6 +48,8 @@ class Refund:
     state: RefundState
     credits_micros: Micros
     tax_micros: Micros
+    told_micros: Micros
+    """What was asked for here, or others took, tax included. Less is booked when no more is left of the charge."""
     reason: str
     author: str
     created_at: datetime
@@ -90,8 +92,8 @@ def refundable_micros(
 
     `left_micros`: its credits without what was returned. `available_micros`: the wallet's balance without what is held.
     `newer_micros`: what came in after the top-up, which is spent later than it: further top-ups without what was
-    returned of them, adjustments, and commitment money that a reversal turned into universal credits. Usage of
-    universal credits that was taken back is none of it: it counts as never spent.
+    returned of them, adjustments less those taken back, and commitment money that a reversal turned into universal
+    credits. Usage of universal credits that was taken back is none of it: it counts as never spent.
     """
     unspent = min(available_micros - newer_micros, left_micros)
     size = minor_unit_micros(currency)
@@ -106,13 +108,36 @@ def part_of_credits(top_up: TopUp, returned: Part, credits_micros: Micros, curre
     return Part(credits_micros, min(max(0, tax_so_far - returned.tax_micros), left))
 
 
-def part_of_total(top_up: TopUp, returned: Part, total_micros: Micros, currency: Currency) -> Part:
-    """An amount with tax that somebody else took back, split as the top-up is; never more than is left of it."""
-    total = min(total_micros, top_up.total_micros - returned.total_micros)
-    so_far = returned.total_micros + total
-    credits_so_far = share_in_minor_units(top_up.credits_micros, so_far, top_up.total_micros, currency)
-    credits = min(max(0, credits_so_far - returned.credits_micros), total)
+def part_of_total(top_up: TopUp, left: Part, total_micros: Micros, currency: Currency) -> Part:
+    """All that others took back, with tax, split as the top-up is; never more than what is left for them."""
+    total = min(total_micros, left.total_micros)
+    share = share_in_minor_units(top_up.credits_micros, total, top_up.total_micros, currency)
+    credits = min(max(share, total - left.tax_micros), left.credits_micros)
     return Part(credits, total - credits)
+
+
+def rebooked(top_up: TopUp, refunds: Iterable[Refund], currency: Currency) -> list[Refund]:
+    """Of all refunds of a top-up, those of which another part is to be booked now, with that part.
+
+    What was asked for here is booked whole. What others took is booked one after the other, as far as the charge goes:
+    what does not fit waits, and is booked when something is put back. So what is returned altogether depends on what
+    was taken, not on the order in which it was heard of.
+    """
+    standing = [refund for refund in refunds if refund.state is not RefundState.FAILED]
+    ours = returned_so_far(refund for refund in standing if refund.kind is RefundKind.REFUND)
+    left = Part(top_up.credits_micros - ours.credits_micros, top_up.tax_micros - ours.tax_micros)
+    changed: list[Refund] = []
+    told, booked = 0, Part(0, 0)
+    for refund in sorted(standing, key=lambda one: (one.created_at, one.id)):
+        if refund.kind is RefundKind.REFUND:
+            continue
+        told += refund.told_micros
+        so_far = part_of_total(top_up, left, told, currency)
+        part = Part(so_far.credits_micros - booked.credits_micros, so_far.tax_micros - booked.tax_micros)
+        if part != refund.part:
+            changed.append(replace(refund, credits_micros=part.credits_micros, tax_micros=part.tax_micros))
+        booked = so_far
+    return changed
 
 
 def post_return(books: Books, top_up: TopUp, part: Part, *, note: str, author: str) -> None:
@@ -127,6 +152,13 @@ def put_back(books: Books, top_up: TopUp, part: Part, *, note: str, author: str)
     outside, details = _outside(top_up), Details(top_up_id=top_up.id, note=note, author=author)
     books.into_universal(part.credits_micros, outside, details)
     books.move(part.tax_micros, outside, TAX, details)
+
+
+def post_change(books: Books, top_up: TopUp, before: Refund, after: Refund) -> None:
+    """Of what others took, another part is booked: the difference is returned, or put back."""
+    credits, tax = after.credits_micros - before.credits_micros, after.tax_micros - before.tax_micros
+    put_back(books, top_up, Part(max(0, -credits), max(0, -tax)), note=after.reason, author=after.author)
+    post_return(books, top_up, Part(max(0, credits), max(0, tax)), note=after.reason, author=after.author)
 
 
 def _outside(top_up: TopUp) -> str:

@@ -9,11 +9,17 @@ from sqlalchemy import BigInteger, ColumnElement, Row, and_, case, cast, false, 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.access import Scope
-from domain.auto_recharge import AutoRecharge, RechargeFacts, Standing, card_trouble, standing_of
+from domain.auto_recharge import (
+    AutoRecharge,
+    RechargeFacts,
+    Standing,
+    card_trouble,
+    multiples_owable,
+    standing_of,
+)
 from domain.ledger import Books
 from domain.periods import first_instant, local_day
-from domain.provisioning import PaymentTerms
-from domain.top_ups import Billing, TopUpOrigin, TopUpReason, TopUpState, tax_of
+from domain.top_ups import Billing, TopUpOrigin, TopUpReason, TopUpState
 from persistence.books import auto_recharge_of
 from persistence.database import Database
 from persistence.offices import current_cycle_of, visible
@@ -118,7 +124,13 @@ async def _offices(
     zone, ends_at = OFFICE.c.time_zone.label("office_zone"), BILLING_CYCLE.c.ends_at.label("cycle_ends_at")
     statement = (
         select(
-            OFFICE.c.id.label("office_id"), zone, BILLING_CYCLE.c.starts_at, ends_at, last.label("last_id"), *settings
+            OFFICE.c.id.label("office_id"),
+            OFFICE.c.is_suspended,
+            zone,
+            BILLING_CYCLE.c.starts_at,
+            ends_at,
+            last.label("last_id"),
+            *settings,
         )
         .select_from(OFFICE)
         .join(BILLING_CYCLE, current_cycle_of(OFFICE.c.id, OFFICE.c.company_id, now))
@@ -167,13 +179,11 @@ def _shown(row: Row[Any], facts: RechargeFacts, billing: Billing, now: datetime)
         or _limit_trouble(recharge, billing),
         next_day_at=first_instant(today + _DAY, row.office_zone),
         cycle_ends_at=row.cycle_ends_at,
+        is_suspended=row.is_suspended,
     )
     return OfficeRecharge(row.office_id, recharge, facts, standing, billing, row.last_id)
 
 
 def _limit_trouble(recharge: AutoRecharge, billing: Billing) -> TopUpReason | None:
-    """That an invoiced office may not owe one recharge more (R31)."""
-    amount = recharge.amount_micros
-    total = amount + tax_of(amount, billing.tax_rate_micros, billing.currency)
-    is_over = billing.owed_micros + total > billing.invoice_limit_micros
-    return TopUpReason.INVOICE_LIMIT if billing.payment_terms is PaymentTerms.INVOICE and is_over else None
+    """That an invoiced office may not owe even one amount more (R31)."""
+    return TopUpReason.INVOICE_LIMIT if multiples_owable(recharge, billing, 1) == 0 else None

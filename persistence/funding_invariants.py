@@ -66,6 +66,16 @@ FUNDING_INVARIANTS = (
             OR t.refunded_micros > t.credits_micros OR COALESCE(returned.tax, 0) > t.tax_micros""",
     ),
     Invariant(
+        "All that was taken back of a top-up is booked, as far as its total goes",
+        "SELECT COUNT(*) FROM refund WHERE state <> 'FAILED'",
+        """
+        SELECT t.company_id, t.id, t.total_micros, r.told, r.booked FROM top_up t
+        JOIN (SELECT company_id, top_up_id, SUM(told_micros) AS told, SUM(total_micros) AS booked FROM refund
+            WHERE state <> 'FAILED' GROUP BY company_id, top_up_id) AS r
+            ON r.company_id = t.company_id AND r.top_up_id = t.id
+        WHERE r.booked <> CASE WHEN r.told < t.total_micros THEN r.told ELSE t.total_micros END""",
+    ),
+    Invariant(
         "What is owed for every invoiced top-up is what is posted as receivable, and nothing once it is paid",
         "SELECT COUNT(*) FROM top_up WHERE payment_terms = 'INVOICE' AND state = 'SETTLED'",
         f"""

@@ -39,6 +39,9 @@ MAY_BE_OUTAGES = (SQLAlchemyError, OSError, *_DRIVER)
 _LOST = ("closed", "operation (2) is in progress")
 """What the driver says of a connection that was cut: the second while it reads the server's last words."""
 
+MOST_TOLD = 200
+"""Characters."""
+
 
 def is_outage(error: BaseException) -> bool:
     """Also of what failed because something before it did, as taking back a transaction on a lost connection does."""
@@ -74,4 +77,5 @@ def told_briefly(error: BaseException) -> str:
     if isinstance(error, BaseExceptionGroup):
         return told_briefly(error.exceptions[0])
     cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
-    return f"{type(error).__name__}: {' '.join(str(cause).split())[:200]}"
+    text = " ".join(str(cause).split())[:MOST_TOLD]
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

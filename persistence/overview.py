@@ -260,12 +260,13 @@ async def read_plan_usage_by_id(database: Database, scope: Scope, *, ids: Collec
 async def read_plan_usage_totals(
     database: Database, scope: Scope, *, now: datetime, month: int | None = None
 ) -> Sequence[Row[Any]]:
-    """(`service`, `committed_quantity`, `spent_quantity`) summed over the visible offices."""
+    """(`service`, `committed_quantity`, `spent_quantity`, `reserved_quantity`) summed over the visible offices."""
     usage = _plan_usage_in(scope, now, month).subquery()
     return await database.rows(
         select(
             usage.c.service,
             func.sum(usage.c.committed_quantity).label("committed_quantity"),
             func.sum(usage.c.spent_quantity).label("spent_quantity"),
+            func.sum(usage.c.reserved_quantity).label("reserved_quantity"),
         ).group_by(usage.c.service)
     )

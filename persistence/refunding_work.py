@@ -21,14 +21,22 @@ class RefundingWork(Unit):
     async def newer_micros(self, books: Books, top_up: TopUp) -> Micros:
         return await refunds.read_newer_micros(self._connection, books.funds.universal_wallet_id, top_up)
 
-    async def save_refund(self, books: Books, refund: Refund, *, before: RefundState | None) -> None:
-        """Read under the lock, its state cannot have moved: that it did would mean that somebody wrote without it."""
+    async def save_refund(
+        self, books: Books, refund: Refund, *, before: RefundState | None, rebooked: Sequence[Refund] = ()
+    ) -> None:
         if before is None:
             await refunds.insert_refund(self._connection, refund)
-        elif not await refunds.change_refund(self._connection, refund, before):
-            raise RuntimeError("A refund changed without the lock on its office.")
+        else:
+            await self._change_refund(refund, before)
+        for other in rebooked:
+            await self._change_refund(other, other.state)
         await refunds.count_returned(self._connection, self._company_id, refund.top_up_id)
         await self.save_books(books)
+
+    async def _change_refund(self, refund: Refund, before: RefundState) -> None:
+        """Read under the lock, its state cannot have moved: that it did would mean that somebody wrote without it."""
+        if not await refunds.change_refund(self._connection, refund, before):
+            raise RuntimeError("A refund changed without the lock on its office.")
 
     async def postpone_refund(self, refund: Refund) -> None:
         await refunds.change_refund(self._connection, refund, RefundState.PENDING)

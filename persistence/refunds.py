@@ -1,16 +1,29 @@
 """Refunds as rows, and what of a top-up could be given back: refunds, disputes, paid invoices (R30, R31)."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Select, and_, func, insert, literal_column, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    CompoundSelect,
+    Row,
+    and_,
+    func,
+    insert,
+    literal_column,
+    or_,
+    select,
+    true,
+    union_all,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.access import Scope
 from domain.catalogue import WalletKind
-from domain.ledger import UNIVERSAL
+from domain.ledger import ADJUSTMENT, UNIVERSAL
 from domain.money import Currency, Micros
 from domain.payments import ProcessorKind
 from domain.provisioning import PaymentTerms
@@ -25,7 +38,8 @@ from persistence.tables.payments import REFUND, TOP_UP
 from persistence.top_ups import top_up_of
 
 _INTO_UNIVERSAL = POSTING.c.destination == literal_column(f"'{UNIVERSAL}'")
-"""Spelled out as in the index of these postings, which neither engine would use for a parameter."""
+_TAKEN_BY_HAND = POSTING.c.destination == literal_column(f"'{ADJUSTMENT}'")
+"""Spelled out as in the indexes of these postings, which neither engine would use for a parameter."""
 
 
 def refund_of(row: Any) -> Refund:
@@ -38,6 +52,7 @@ def refund_of(row: Any) -> Refund:
         state=RefundState(row.state),
         credits_micros=row.credits_micros,
         tax_micros=row.tax_micros,
+        told_micros=row.told_micros,
         reason=row.reason,
         author=row.author,
         created_at=row.created_at,
@@ -72,9 +87,7 @@ async def insert_refund(connection: AsyncConnection, refund: Refund) -> None:
             office_id=refund.office_id,
             top_up_id=refund.top_up_id,
             kind=refund.kind.value,
-            credits_micros=refund.credits_micros,
-            tax_micros=refund.tax_micros,
-            total_micros=refund.total_micros,
+            told_micros=refund.told_micros,
             reason=refund.reason,
             author=refund.author,
             created_at=refund.created_at,
@@ -93,6 +106,9 @@ async def change_refund(connection: AsyncConnection, refund: Refund, before: Ref
 def _movable(refund: Refund) -> dict[str, Any]:
     return {
         "state": refund.state.value,
+        "credits_micros": refund.credits_micros,
+        "tax_micros": refund.tax_micros,
+        "total_micros": refund.total_micros,
         "processor_refund_id": refund.processor_refund_id,
         "settled_at": refund.settled_at,
         "due_at": refund.due_at,
@@ -119,11 +135,12 @@ def _settled_sequence() -> ColumnElement[int]:
     return first.correlate(TOP_UP).scalar_subquery()
 
 
-def _newer(wallets: Mapping[UUID, int], company_id: UUID) -> Select[Any]:
-    """(wallet, sequence, micros) of whatever came into wallets after a number of their offices' postings.
+def _newer(wallets: Mapping[UUID, int], company_id: UUID) -> CompoundSelect[Any]:
+    """(wallet, sequence, micros, is_adjusted) of what came into wallets after a number of their offices' postings.
 
     Later top-ups without what was returned of them, adjustments, commitment money that a reversal turned into
     universal credits. What a reversal gave back to universal credits is none of it, nor a refund that was put back.
+    Adjustments that took something are below zero: `_sum_newer` takes them from those that gave.
     """
     reversal, original, earlier = CHARGE.alias("reversal"), CHARGE.alias("original"), POSTING.alias("earlier")
     was_paid = func.coalesce(original.c.universal_micros, 0)
@@ -142,16 +159,25 @@ def _newer(wallets: Mapping[UUID, int], company_id: UUID) -> Select[Any]:
     of_original = and_(original.c.company_id == reversal.c.company_id, original.c.id == reversal.c.reverses_id)
     micros = POSTING.c.amount_micros - func.coalesce(TOP_UP.c.refunded_micros, 0) - was_paid
     joined = POSTING.outerjoin(TOP_UP, of_top_up).outerjoin(reversal, of_charge).outerjoin(original, of_original)
-    return (
-        select(POSTING.c.wallet_id, POSTING.c.sequence, micros.label("micros"))
-        .select_from(joined)
-        .where(
-            POSTING.c.company_id == company_id,
-            or_(*(and_(POSTING.c.wallet_id == wallet, POSTING.c.sequence > at) for wallet, at in wallets.items())),
-            _INTO_UNIVERSAL,
-            ~is_put_back,
-        )
+    is_newer = and_(
+        POSTING.c.company_id == company_id,
+        or_(*(and_(POSTING.c.wallet_id == wallet, POSTING.c.sequence > at) for wallet, at in wallets.items())),
     )
+    given = (POSTING.c.source == ADJUSTMENT).label("is_adjusted")
+    came = select(POSTING.c.wallet_id, POSTING.c.sequence, micros.label("micros"), given).select_from(joined)
+    taken = select(POSTING.c.wallet_id, POSTING.c.sequence, -POSTING.c.amount_micros, true())
+    return union_all(came.where(is_newer, _INTO_UNIVERSAL, ~is_put_back), taken.where(is_newer, _TAKEN_BY_HAND))
+
+
+def _sum_newer(rows: Iterable[Row[Any]]) -> Micros:
+    """An adjustment that was taken back came never; one that takes more than was given spends, and adds nothing."""
+    adjusted = came = 0
+    for row in rows:
+        if row.is_adjusted:
+            adjusted += row.micros
+        else:
+            came += row.micros
+    return came + max(0, adjusted)
 
 
 async def read_newer_micros(connection: AsyncConnection, wallet_id: UUID, top_up: TopUp) -> Micros:
@@ -159,7 +185,7 @@ async def read_newer_micros(connection: AsyncConnection, wallet_id: UUID, top_up
     mine = and_(TOP_UP.c.company_id == top_up.company_id, TOP_UP.c.id == top_up.id)
     settled_at = (await connection.execute(select(_settled_sequence()).where(mine))).scalar_one()
     rows = await connection.execute(_newer({wallet_id: settled_at}, top_up.company_id))
-    return sum(row.micros for row in rows.all())
+    return _sum_newer(rows.all())
 
 
 async def read_refundable(database: Database, scope: Scope, *, ids: Collection[UUID]) -> dict[UUID, Micros]:
@@ -195,11 +221,11 @@ async def read_refundable(database: Database, scope: Scope, *, ids: Collection[U
 
 
 def _refundable(row: Any, newer: Sequence[Row[Any]]) -> Micros:
-    later = (one.micros for one in newer if one.wallet_id == row.wallet_id and one.sequence > row.settled_sequence)
+    later = (one for one in newer if one.wallet_id == row.wallet_id and one.sequence > row.settled_sequence)
     return refundable_micros(
         left_micros=row.credits_micros - row.refunded_micros,
         available_micros=row.available_micros,
-        newer_micros=sum(later),
+        newer_micros=_sum_newer(later),
         currency=Currency(row.currency),
     )
 

@@ -29,6 +29,7 @@ class SandboxState(StrEnum):
 class SandboxPayment(NamedTuple):
     company_id: UUID
     id: UUID
+    top_up_id: UUID
     card: str
     amount_minor: int
     """Cents, or yen."""

@@ -152,7 +152,8 @@ class PlanUsage(Node):
     unit: UsageUnit = strawberry.field(description="What the three figures count.")
     committed: BigInt = strawberry.field(description="Units included in the cycle.")
     spent: BigInt = strawberry.field(description="Units used up.")
-    available: BigInt = strawberry.field(description="Units left.")
+    reserved: BigInt = strawberry.field(description="Units held for usage in progress.")
+    available: BigInt = strawberry.field(description="Units left that are not held.")
     used_percent: Decimal | None = strawberry.field(
         description="`spent` in per cent of `committed`, one decimal. Null where nothing is included."
     )
@@ -165,7 +166,8 @@ class PlanUsageTotal:
     unit: UsageUnit = strawberry.field(description="What the three figures count.")
     committed: BigInt = strawberry.field(description="Units included.")
     spent: BigInt = strawberry.field(description="Units used up.")
-    available: BigInt = strawberry.field(description="Units left.")
+    reserved: BigInt = strawberry.field(description="Units held for usage in progress.")
+    available: BigInt = strawberry.field(description="Units left that are not held.")
     used_percent: Decimal | None = strawberry.field(
         description="`spent` in per cent of `committed`, one decimal. Null where nothing is included."
     )
@@ -228,7 +230,8 @@ def plan_usage_of(row: AnyRow, now: datetime) -> PlanUsage:
         unit=USAGE_UNITS[service],
         committed=BigInt(row.committed_quantity),
         spent=BigInt(row.spent_quantity),
-        available=BigInt(row.committed_quantity - row.spent_quantity),
+        reserved=BigInt(row.reserved_quantity),
+        available=BigInt(row.committed_quantity - row.spent_quantity - row.reserved_quantity),
         used_percent=percent(row.spent_quantity, row.committed_quantity),
         billing_cycle=billing_cycle(row, now),
     )
@@ -236,13 +239,14 @@ def plan_usage_of(row: AnyRow, now: datetime) -> PlanUsage:
 
 def plan_usage_total_of(row: AnyRow) -> PlanUsageTotal:
     service = Service(row.service)
-    committed, spent = int(row.committed_quantity), int(row.spent_quantity)
+    committed, spent, reserved = int(row.committed_quantity), int(row.spent_quantity), int(row.reserved_quantity)
     return PlanUsageTotal(
         service=service,
         unit=USAGE_UNITS[service],
         committed=BigInt(committed),
         spent=BigInt(spent),
-        available=BigInt(committed - spent),
+        reserved=BigInt(reserved),
+        available=BigInt(committed - spent - reserved),
         used_percent=percent(spent, committed),
     )
 

@@ -112,7 +112,9 @@ def _teach_what_is_gone() -> None:
         try:
             return find(cls, id)
         except UserError as error:
-            raise missing(cls.object) if error.code == 404 else error
+            if error.code != 404:
+                raise
+            raise missing(cls.object) from error
 
     def found_method(cls: Any, id: str) -> Any:
         method = find_method(cls, id)
@@ -125,7 +127,13 @@ def _teach_what_is_gone() -> None:
         method._is_detached = True
         return method
 
+    def set_up(cls: Any, customer: str | None = None, **data: Any) -> Any:
+        if customer:
+            resources.Customer._api_retrieve(customer)
+        return cls(customer=customer, **data)
+
     resources.StripeObject._api_retrieve = classmethod(found)
+    resources.SetupIntent._api_create = classmethod(set_up)
     Method._api_retrieve = classmethod(found_method)
     _answer_at("/v1/payment_methods/{id}/detach", classmethod(detached).__get__(None, Method))
 

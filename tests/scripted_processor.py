@@ -19,6 +19,7 @@ from domain.payments import (
     PaymentFailure,
     PaymentOrder,
     PaymentOutcome,
+    PaymentRefused,
     PaymentState,
     ProcessorKind,
     ProcessorUnavailable,
@@ -85,6 +86,8 @@ class ScriptedProcessor:
     """What each setup was begun for."""
     refunds: dict[UUID, RefundOrder] = field(default_factory=dict)
     refuses_refunds: bool = False
+    refuses_payments: PaymentFailure | None = None
+    """None of them is even prepared, for this reason."""
     is_down: bool = False
     calls: list[str] = field(default_factory=list)
     _mishaps: dict[str, list[Mishap]] = field(default_factory=lambda: defaultdict(list))
@@ -157,6 +160,8 @@ class ScriptedProcessor:
 
     async def prepare(self, order: PaymentOrder) -> str:
         async with self._call("prepare"):
+            if self.refuses_payments is not None:
+                raise PaymentRefused(self.refuses_payments)
             payment = Payment(f"pay_{len(self.payments) + 1}", order)
             self.payments[payment.id] = payment
         return payment.id

@@ -3,7 +3,7 @@
 from typing import Final, NoReturn
 from uuid import UUID
 
-from domain.payments import PaymentOrder, ProcessorKind, ProcessorUnavailable, RefundOrder
+from domain.payments import PaymentOrder, ProcessorKind, ProcessorNotSetUp, RefundOrder
 
 
 class NoProcessor:
@@ -36,4 +36,4 @@ class NoProcessor:
 
 
 def _refuse() -> NoReturn:
-    raise ProcessorUnavailable("No card processor is set up: see FAREBOX_PAYMENTS.")
+    raise ProcessorNotSetUp("No card processor is set up: see FAREBOX_PAYMENTS.")

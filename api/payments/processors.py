@@ -1,9 +1,12 @@
 """Which card processors an installation has, by its settings, and the addresses they need."""
 
 import logging
+from collections.abc import Awaitable
+from uuid import UUID
 
 from starlette.routing import BaseRoute, Route
 
+from api.clock import utc_now
 from api.payments.nowhere import NoProcessor
 from api.payments.sandbox import SandboxProcessor
 from api.payments.sandbox_links import SandboxLinks
@@ -11,6 +14,7 @@ from api.payments.sandbox_pages import SandboxPages
 from api.settings import Environment, Payments, Settings
 from domain.payments import PaymentProcessor, ProcessorKind, Processors
 from domain.ports import Door
+from domain.stories.collect import hear_of_payment
 from persistence.database import Database
 from persistence.sandbox_store import SandboxStore
 
@@ -38,7 +42,11 @@ def payment_routes(settings: Settings, database: Database, door: Door, processor
     """The sandbox's pages while cards are saved in it; Stripe's webhook while its secret is known."""
     routes: list[BaseRoute] = []
     if settings.pays_with is Payments.SANDBOX:
-        routes.extend(SandboxPages(SandboxStore(database), _links(settings)).routes())
+
+        def tell(company_id: UUID, top_up_id: UUID) -> Awaitable[object]:
+            return hear_of_payment(door, processors, company_id, top_up_id, now=utc_now())
+
+        routes.extend(SandboxPages(SandboxStore(database), _links(settings), tell).routes())
     if settings.stripe_webhook_secret is not None:
         from api.payments.stripe import StripeProcessor  # the SDK is slow to import
         from api.payments.stripe_webhook import PATH, StripeWebhook

@@ -6,11 +6,13 @@ that was not written by the sandbox is not found.
 
 import base64
 import hashlib
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from html import escape
 from pathlib import Path
 from string import Template
 from urllib.parse import parse_qs, urlsplit
+from uuid import UUID
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
@@ -22,6 +24,8 @@ from api.payments.sandbox_links import Link, Place, SandboxLinks
 from domain.money import MINOR_DIGITS, Currency, decimal_text
 from domain.payments import PaymentFailure
 from persistence.sandbox_store import SandboxPayment, SandboxState, SandboxStore
+
+logger = logging.getLogger(__name__)
 
 MAX_FORM_BYTES = 2_000
 METHODS = ("GET", "POST")
@@ -38,12 +42,15 @@ _ENDS = {
 }
 
 Answer = Callable[[Request, Link], Awaitable[Response]]
+Tell = Callable[[UUID, UUID], Awaitable[object]]
+"""Given company and top-up: the sandbox's webhook, so to speak. Farebox asks what became of the payment."""
 
 
 class SandboxPages:
-    def __init__(self, store: SandboxStore, links: SandboxLinks) -> None:
+    def __init__(self, store: SandboxStore, links: SandboxLinks, tell: Tell) -> None:
         self._store = store
         self._links = links
+        self._tell = tell
 
     def routes(self) -> Sequence[BaseRoute]:
         answers = {Place.CARDS: self._card, Place.PAYMENTS: self._payment}
@@ -89,10 +96,18 @@ class SandboxPages:
             if action not in {"confirm", "refuse"}:
                 return _page("Confirm or refuse", "<p>Send action=confirm or action=refuse.</p>", link, status=400)
             await self._decide(payment, is_confirmed=action == "confirm")
+            await self._news_of(payment, link)
             payment = await self._store.find_payment(link.company_id, link.id) or payment
             return _done(link, *_ENDS[payment.state])
         title, text = _ENDS[payment.state]
         return _page(title, f"<p>{text}</p>", link)
+
+    async def _news_of(self, payment: SandboxPayment, link: Link) -> None:
+        """As with any processor, the cardholder's page does not fail because the shop does not listen."""
+        try:
+            await self._tell(link.company_id, payment.top_up_id)
+        except Exception:
+            logger.exception("A payment was decided on in the sandbox, and could not be settled at once.")
 
     async def _decide(self, payment: SandboxPayment, *, is_confirmed: bool) -> None:
         if is_confirmed:

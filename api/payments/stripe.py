@@ -10,13 +10,23 @@ from uuid import UUID
 
 import stripe
 
-from api.payments.stripe_api import ANSWER_SECONDS, StripeApi
-from api.payments.stripe_outcomes import failure_of, has_failed, payment_outcome, refund_outcome
+from api.payments.stripe_api import ANSWER_SECONDS, StripeApi, key_of
+from api.payments.stripe_outcomes import (
+    ABANDONED,
+    failure_of,
+    has_failed,
+    is_missing,
+    payment_outcome,
+    refund_outcome,
+    refusal_of,
+)
 from domain.payments import (
     CardFacts,
     NextAction,
+    PaymentFailure,
     PaymentOrder,
     PaymentOutcome,
+    PaymentRefused,
     PaymentState,
     ProcessorKind,
     ProcessorUnavailable,
@@ -61,21 +71,23 @@ class StripeProcessor:
             "payment_method_types": ["card"],
             "metadata": {"company_id": str(order.company_id), "top_up_id": str(order.top_up_id)},
         }
+        more = {"description": order.description}
         try:
             intent = await self._api.call_knowing(
                 self._stripe.payment_intents.create,
                 params=params,
-                more={"description": order.description},
-                options={"idempotency_key": str(order.top_up_id)},
+                more=more,
+                options={"idempotency_key": key_of(str(order.top_up_id), params, more)},
             )
         except (stripe.InvalidRequestError, stripe.CardError) as error:
-            raise _refused("a new payment", error) from error
+            logger.warning("Stripe refuses a new payment: %s.", _name(error))
+            raise PaymentRefused(refusal_of(error)) from error
         return intent.id
 
     async def charge(self, order: PaymentOrder, payment_id: str) -> PaymentOutcome:
         intent = await self._retrieve(payment_id)
         if payment_outcome(intent, None).state is PaymentState.NOT_STARTED and not has_failed(intent):
-            intent = await self._confirm(order, intent)
+            return await self._confirm(order, intent)
         return await self._told(intent)
 
     async def ask(self, company_id: UUID, payment_id: str) -> PaymentOutcome:
@@ -83,31 +95,24 @@ class StripeProcessor:
         return await self._told(await self._retrieve(payment_id))
 
     async def cancel(self, company_id: UUID, payment_id: str) -> PaymentOutcome:
-        try:
-            intent = await self._api.call(self._stripe.payment_intents.cancel, payment_id)
-        except stripe.InvalidRequestError:  # too late: it succeeded, is under way, or was cancelled before
-            intent = await self._retrieve(payment_id)
-        return payment_outcome(intent, self._publishable_key)
+        return payment_outcome(await self._cancelled(payment_id, ABANDONED), self._publishable_key)
 
     async def start_setup(
         self, company_id: UUID, setup_id: UUID, customer_id: str | None, description: str, return_url: str | None
     ) -> SetupStarted:
+        """A customer that is gone from Stripe is replaced, once: else its office could never save a card again."""
         metadata = {"company_id": str(company_id), "setup_id": str(setup_id)}
         try:
-            customer_id = customer_id or await self._new_customer(setup_id, description, metadata)
-            setup = await self._api.call(
-                self._stripe.setup_intents.create,
-                params={
-                    "customer": customer_id,
-                    "usage": "off_session",
-                    "payment_method_types": ["card"],
-                    "metadata": metadata,
-                },
-                options={"idempotency_key": str(setup_id)},
-            )
+            if customer_id is not None:
+                try:
+                    return await self._new_setup(customer_id, metadata)
+                except stripe.InvalidRequestError as error:
+                    if not is_missing(error):
+                        raise
+                    logger.warning("A customer is gone from Stripe; its office is given a new one.")
+            return await self._new_setup(await self._new_customer(description, metadata), metadata)
         except (stripe.InvalidRequestError, stripe.CardError) as error:
             raise _refused("a card to be saved", error) from error
-        return SetupStarted(customer_id, setup.id, NextAction(setup.client_secret, self._publishable_key))
 
     async def finish_setup(self, company_id: UUID, setup_id: str) -> CardFacts | None:
         try:
@@ -138,7 +143,7 @@ class StripeProcessor:
         try:
             made = await self._api.call(self._stripe.refunds.create, params=params, options={"idempotency_key": mark})
         except (stripe.InvalidRequestError, stripe.CardError) as error:
-            logger.warning("Stripe refuses a refund: %s.", error.code or type(error).__name__)
+            logger.warning("Stripe refuses a refund: %s.", _name(error))
             return RefundOutcome(PaymentState.REFUSED)
         return refund_outcome(made)
 
@@ -154,7 +159,7 @@ class StripeProcessor:
         except stripe.InvalidRequestError as error:
             raise _refused("the refunds of a payment", error) from error
 
-    async def _confirm(self, order: PaymentOrder, intent: stripe.PaymentIntent) -> stripe.PaymentIntent:
+    async def _confirm(self, order: PaymentOrder, intent: stripe.PaymentIntent) -> PaymentOutcome:
         params = {} if intent.payment_method else {"payment_method": order.method_id}
         more: dict[str, Any] = {}
         if order.is_off_session:
@@ -163,27 +168,33 @@ class StripeProcessor:
             more = {"return_url": order.return_url}
         confirm = self._stripe.payment_intents.confirm
         try:
-            return await self._api.call_knowing(confirm, intent.id, params=params, more=more)
+            return await self._told(await self._api.call_knowing(confirm, intent.id, params=params, more=more))
         except stripe.CardError:
-            return await self._retrieve(intent.id)
+            return await self._told(await self._retrieve(intent.id))
         except stripe.InvalidRequestError as error:
             # It moved on since it was read; or it cannot be charged at all, its card being gone from Stripe.
-            logger.warning("Stripe refuses to charge a payment: %s.", error.code or type(error).__name__)
+            logger.warning("Stripe refuses to charge a payment: %s.", _name(error))
             found = await self._retrieve(intent.id)
-            return found if found.status != intent.status or has_failed(found) else await self._cancelled(found.id)
-
-    async def _cancelled(self, payment_id: str) -> stripe.PaymentIntent:
-        try:
-            return await self._api.call(self._stripe.payment_intents.cancel, payment_id)
-        except stripe.InvalidRequestError:
-            return await self._retrieve(payment_id)
+            if found.status != intent.status or has_failed(found):
+                return await self._told(found)
+            return await self._ended(found.id, refusal_of(error))
 
     async def _told(self, intent: stripe.PaymentIntent) -> PaymentOutcome:
-        if not has_failed(intent):
-            return payment_outcome(intent, self._publishable_key)
-        failure = failure_of(intent)
-        outcome = payment_outcome(await self._cancelled(intent.id), self._publishable_key)
+        if has_failed(intent):
+            return await self._ended(intent.id, failure_of(intent))
+        return payment_outcome(intent, self._publishable_key)
+
+    async def _ended(self, payment_id: str, failure: PaymentFailure) -> PaymentOutcome:
+        """Cancelled because of this failure, unless it was paid after all."""
+        outcome = payment_outcome(await self._cancelled(payment_id), self._publishable_key)
         return outcome._replace(failure=failure) if outcome.state is PaymentState.REFUSED else outcome
+
+    async def _cancelled(self, payment_id: str, reason: str | None = None) -> stripe.PaymentIntent:
+        more = {"cancellation_reason": reason} if reason else {}
+        try:
+            return await self._api.call_knowing(self._stripe.payment_intents.cancel, payment_id, params={}, more=more)
+        except stripe.InvalidRequestError:  # too late: it succeeded, is under way, or was cancelled before
+            return await self._retrieve(payment_id)
 
     async def _retrieve(self, payment_id: str) -> stripe.PaymentIntent:
         try:
@@ -191,19 +202,32 @@ class StripeProcessor:
         except stripe.InvalidRequestError as error:
             raise _refused("a payment", error) from error
 
-    async def _new_customer(self, setup_id: UUID, description: str, metadata: dict[str, str]) -> str:
-        customer = await self._api.call(
-            self._stripe.customers.create,
-            params={"description": description, "metadata": metadata},
-            options={"idempotency_key": f"{setup_id}-customer"},
-        )
+    async def _new_customer(self, description: str, metadata: dict[str, str]) -> str:
+        params = {"description": description, "metadata": metadata}
+        options = {"idempotency_key": key_of(metadata["setup_id"], params)}
+        customer = await self._api.call(self._stripe.customers.create, params=params, options=options)
         return customer.id
+
+    async def _new_setup(self, customer_id: str, metadata: dict[str, str]) -> SetupStarted:
+        params = {
+            "customer": customer_id,
+            "usage": "off_session",
+            "payment_method_types": ["card"],
+            "metadata": metadata,
+        }
+        options = {"idempotency_key": key_of(metadata["setup_id"], params)}
+        setup = await self._api.call(self._stripe.setup_intents.create, params=params, options=options)
+        return SetupStarted(customer_id, setup.id, NextAction(setup.client_secret, self._publishable_key))
 
 
 def _refused(what: str, error: stripe.StripeError) -> ProcessorUnavailable:
     """Stripe refuses what should be right: another account, or something deleted there. Nothing was charged."""
-    logger.warning("Stripe refuses %s: %s.", what, error.code or type(error).__name__)
+    logger.warning("Stripe refuses %s: %s.", what, _name(error))
     return ProcessorUnavailable(f"Stripe refuses {what}.")
+
+
+def _name(error: stripe.StripeError) -> str:
+    return error.code or type(error).__name__
 
 
 def _metadata(refund: stripe.Refund) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """What Stripe's answers mean here. Statuses: https://docs.stripe.com/payments/paymentintents/lifecycle"""
 
+from http import HTTPStatus
 from typing import Any
 
 import stripe
@@ -20,6 +21,10 @@ _REFUNDS = {
     "failed": PaymentState.REFUSED,
     "canceled": PaymentState.REFUSED,
 }
+
+
+ABANDONED = "abandoned"
+"""The reason of a cancellation that was asked for; one that follows a refusal has none."""
 
 
 def payment_outcome(intent: stripe.PaymentIntent, publishable_key: str | None) -> PaymentOutcome:
@@ -43,8 +48,23 @@ def has_failed(intent: stripe.PaymentIntent) -> bool:
 
 def failure_of(intent: stripe.PaymentIntent) -> PaymentFailure:
     error = _part(intent, "last_payment_error")
-    if error is None:  # cancelled before anything was tried, or while the cardholder was asked
+    # Cancelled before anything was tried, or while the cardholder was asked.
+    if error is None and _part(intent, "cancellation_reason") is not None:
         return PaymentFailure.AUTHENTICATION_EXPIRED
+    return _failure(error)
+
+
+def refusal_of(error: stripe.StripeError) -> PaymentFailure:
+    """Of a request that Stripe answered. A card or customer that is gone, or an amount it does not take: declined."""
+    return _failure(error.error)
+
+
+def is_missing(error: stripe.StripeError) -> bool:
+    """What the request names is deleted, or another account's, or of the other mode (test, live)."""
+    return error.code == "resource_missing" or error.http_status == HTTPStatus.NOT_FOUND
+
+
+def _failure(error: Any) -> PaymentFailure:
     for name in ("decline_code", "code"):
         if found := _FAILURES.get(_part(error, name) or ""):
             return found

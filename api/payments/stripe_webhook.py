@@ -126,7 +126,7 @@ class StripeWebhook:
             amount_minor=int(dispute["amount"]),
             currency=str(dispute["currency"]).upper(),
             state=state,
-            at=datetime.fromtimestamp(int(event["created"]), UTC),
+            at=datetime.fromtimestamp(int(event.get("created", self._clock().timestamp())), UTC),
         )
         return await hear_of_dispute(self._door, ProcessorKind.STRIPE, news, now=self._clock())
 

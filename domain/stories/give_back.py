@@ -6,6 +6,7 @@ auto-recharge look at the balance (R33).
 """
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import NamedTuple
@@ -40,7 +41,6 @@ from domain.refunds import (
     failed,
     order_of,
     part_of_credits,
-    part_of_total,
     post_return,
     refundable_micros,
     same_refund,
@@ -80,12 +80,12 @@ async def refund_top_up(
 
     While the processor has not answered, the credits are gone and the refund is taken up by `refund_due`.
     Raises NotPermitted, NotFound, InvalidInput, WrongCurrency, NotRefundable, AboveMaximum, IdempotencyConflict,
-    PaymentUnavailable when the processor refused and the credits were put back.
+    PaymentUnavailable when the processor refused and the credits were put back, or is no longer set up.
     """
     viewer.require(Permission.REFUND_PURCHASES)
     check_key(key)
     asked = _Asked(top_up_id, amount, check_reason(reason), key)
-    told = await door.again(partial(_begin_refund, door, viewer, asked, now))
+    told = await door.again(partial(_begin_refund, door, processors, viewer, asked, now))
     if told.refund.state is RefundState.PENDING and not told.is_replayed:
         told = await _ask(door, processors, told, now)
     if told.refund.state is RefundState.FAILED:
@@ -97,7 +97,7 @@ async def refund_top_up(
     return Refunded(told.top_up, told.is_replayed)
 
 
-async def _begin_refund(door: Door, viewer: Viewer, asked: _Asked, now: datetime) -> Told:
+async def _begin_refund(door: Door, processors: Processors, viewer: Viewer, asked: _Asked, now: datetime) -> Told:
     scope = Scope.of(viewer)
     async with door.begin(scope.company, now) as work:
         found = await work.find_top_up(asked.top_up_id)
@@ -113,10 +113,12 @@ async def _begin_refund(door: Door, viewer: Viewer, asked: _Asked, now: datetime
                 raise NotFound("There is no such refund.")
             return Told(earlier, case.top_up, case.currency, is_replayed=True)
         credits = await _credits_to_return(work, case, asked.amount)
+        _check_processor(processors, case.top_up)
         part = part_of_credits(case.top_up, case.returned, credits, case.currency)
         # From here nothing may be refused.
         post_return(case.books, case.top_up, part, note=asked.reason, author=viewer.name)
-        refund = new_refund(case, RefundKind.REFUND, part, reason=asked.reason, author=viewer.name, outside_id=None)
+        told_micros = part.total_micros
+        refund = new_refund(case, RefundKind.REFUND, part, told=told_micros, reason=asked.reason, author=viewer.name)
         if case.top_up.payment_terms is PaymentTerms.INVOICE:
             refund = settled(refund, now)
         told = await save_case(work, case, refund, before=None, viewer=viewer)
@@ -150,6 +152,19 @@ async def _credits_to_return(work: RefundWork, case: Case, amount: Amount | None
         text = f"{money_text(most, currency)} of this top-up can be given back now."
         raise AboveMaximum(text, currency=currency, field=("amount",), maximum_micros=most)
     return amount.micros if amount else most
+
+
+def _check_processor(processors: Processors, top_up: TopUp) -> None:
+    """Raises PaymentUnavailable for one that is no longer set up: the credits would go, and nobody could be asked."""
+    try:
+        if top_up.processor is not None:
+            processors.of(top_up.processor)
+    except ProcessorUnavailable:
+        raise PaymentUnavailable(
+            "The processor that took this payment is not set up any more: nothing was given back.",
+            reason=TopUpReason.PROCESSOR_UNAVAILABLE,
+            top_up_id=top_up.id,
+        ) from None
 
 
 def _check_amount(amount: Amount, currency: Currency) -> None:
@@ -309,19 +324,16 @@ async def _hear(
 
 
 async def _take_back(work: RefundWork, case: Case, taken: _Taken) -> None:
-    """Of what came back before it was heard of, only the fact is kept: a repeat finds it."""
+    """Its fact is kept, whatever is left of the charge: what fits is booked, now or when something is put back."""
     if taken.currency.upper() != case.currency:
         raise WrongCurrency(f"This top-up is in {case.currency}, not in {taken.currency}.")
     total = taken.total_minor * minor_unit_micros(case.currency)
-    is_over = taken.state is RefundState.FAILED
-    part = part_of_total(case.top_up, Part(0, 0) if is_over else case.returned, total, case.currency)
-    if part.total_micros <= 0:
+    if total <= 0:
         return
-    refund = new_refund(case, taken.kind, part, reason=taken.reason, author=taken.author, outside_id=taken.outside_id)
+    refund = new_refund(case, taken.kind, Part(0, 0), told=total, reason=taken.reason, author=taken.author)
+    refund = replace(refund, processor_refund_id=taken.outside_id)
     if taken.state is RefundState.SETTLED:
         refund = settled(refund, case.books.now)
-    if is_over:
+    elif taken.state is RefundState.FAILED:
         refund = failed(refund)
-    else:
-        post_return(case.books, case.top_up, part, note=taken.reason, author=taken.author)
     await save_case(work, case, refund, before=None)

@@ -1,12 +1,13 @@
 """How a company, its plans, its directory and its rates get in."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from uuid import UUID
 
 from domain.access import Permission, Scope, Viewer
 from domain.activity import Change, TargetKind, act, by_command
+from domain.auto_recharge import judge_later
 from domain.directory import check_directory
 from domain.errors import NotFound
 from domain.ledger import CONTRACT, Books, Details
@@ -20,6 +21,7 @@ from domain.provisioning import (
     DirectoryGroup,
     DirectoryMember,
     OfficePlan,
+    PaymentTerms,
 )
 from domain.rate_cards import CardLoaded, place_card
 from domain.rates import NewRate
@@ -50,7 +52,9 @@ async def _apply(door: Door, plan: CompanyPlan, now: datetime, is_dry_run: bool)
             if before is None:
                 await _open_office(work, office, now)
             elif compare_office(before, office, plan.currency):
-                await _change_office(work, before, office, plan.currency)
+                await _change_office(work, before, office, plan.currency, now)
+        if stored is not None and stored.invoice_limit_micros != plan.invoice_limit_micros:
+            await _judge_limited(work, {**known, **{office.slug: office for office in plan.offices}}, now)
         sync = await work.sync_directory(plan.members, plan.groups, plan.contacts, is_replace=False)
         own = company_changes(stored, plan) if stored else [Change("name", None, plan.name)]
         if noted := [*own, *_directory_changes(sync)]:
@@ -86,7 +90,9 @@ async def _open_office(work: PlanWork, plan: OfficePlan, now: datetime) -> None:
     await _note_office(work, office_id, Change("name", None, plan.name))
 
 
-async def _change_office(work: PlanWork, before: OfficePlan, plan: OfficePlan, currency: Currency) -> None:
+async def _change_office(
+    work: PlanWork, before: OfficePlan, plan: OfficePlan, currency: Currency, now: datetime
+) -> None:
     """Cycles that are due by now were due under the old terms: they are renewed before anything changes."""
     # With its history where boundaries move: the end of an annual commitment depends on every cycle since its start.
     moves = (before.time_zone, before.anchor_day) != (plan.time_zone, plan.anchor_day)
@@ -95,10 +101,27 @@ async def _change_office(work: PlanWork, before: OfficePlan, plan: OfficePlan, c
     terms = CycleTerms(time_zone=plan.time_zone, anchor_day=plan.anchor_day)
     if terms != books.funds.office.terms:
         change_terms(books, terms)
+    if _recharging_of(before) != _recharging_of(plan):
+        judge_later(books.funds.recharge, now)
     await work.save_office(plan)
     await _raise_at_once(work, books, plan)
     await work.save_books(books)
     await _note_office(work, books.funds.office.id, *office_changes(before, plan, currency))
+
+
+def _recharging_of(plan: OfficePlan) -> tuple[object, ...]:
+    """What of an office's plan decides whether it is recharged (R33)."""
+    return plan.is_suspended, plan.payment_terms, plan.invoice_limit_micros, plan.tax_rate_micros
+
+
+async def _judge_limited(work: PlanWork, offices: Mapping[str, OfficePlan], now: datetime) -> None:
+    """Those that the company's own limit of what may be owed is a limit of."""
+    for slug, plan in sorted(offices.items()):
+        if plan.payment_terms is PaymentTerms.INVOICE and plan.invoice_limit_micros is None:
+            books = await work.lock_books(await work.office_id(slug))
+            renew(books)
+            judge_later(books.funds.recharge, now)
+            await work.save_books(books)
 
 
 async def _note_office(work: PlanWork, office_id: UUID, *changes: Change) -> None:

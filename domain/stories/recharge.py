@@ -96,15 +96,18 @@ async def judge_recharge(work: FundWork, books: Books, *, available_micros: Micr
     return judge(books, await work.billing(books), await work.recharge_facts(books), available_micros)
 
 
-async def note_recharge(work: FundWork, books: Books, top_up: TopUp) -> None:
+async def note_recharge(work: FundWork, books: Books, top_up: TopUp, *, is_decline: bool = True) -> None:
     """To be called under the lock when a recharge was SETTLED or FAILED, after its state and the money were moved and
-    before the books are saved. A success is followed by another judgement (R33), a decline by a back-off (R35).
+    before the books are saved. A success is followed by another judgement (R33), a decline by a back-off (R35); one
+    that failed without being declined, by a judgement too.
 
     Not for PROCESSOR_UNAVAILABLE while it is not known what became of the money: such a recharge stays in flight.
     """
     recharge = books.funds.recharge
     if top_up.state is TopUpState.SETTLED:
         note_success(recharge)
+        await judge_recharge(work, books)
+    elif not is_decline:
         await judge_recharge(work, books)
     elif note_decline(recharge, books.now):
         change, office_id = Change("isEnabled", "on", "off"), top_up.office_id

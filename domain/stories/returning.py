@@ -6,10 +6,20 @@ from typing import NamedTuple
 from domain.access import Viewer
 from domain.activity import Change, TargetKind, act
 from domain.ledger import Books
-from domain.money import Currency, money_text
+from domain.money import Currency, Micros, money_text
 from domain.purchases import LEASE
 from domain.refund_work import RefundWork
-from domain.refunds import Part, Refund, RefundKind, RefundState, failed, put_back, returned_so_far
+from domain.refunds import (
+    Part,
+    Refund,
+    RefundKind,
+    RefundState,
+    failed,
+    post_change,
+    put_back,
+    rebooked,
+    returned_so_far,
+)
 from domain.renewal import renew
 from domain.top_ups import TopUp
 
@@ -47,8 +57,8 @@ async def open_case(work: RefundWork, found: TopUp) -> Case:
     return Case(books, top_up, await work.refunds_of([found.id]), books.funds.office.currency)
 
 
-def new_refund(case: Case, kind: RefundKind, part: Part, *, reason: str, author: str, outside_id: str | None) -> Refund:
-    """Pending; one that was asked for here has a lease for whoever asks the processor."""
+def new_refund(case: Case, kind: RefundKind, part: Part, *, told: Micros, reason: str, author: str) -> Refund:
+    """Pending; one that was asked for here has a lease for whoever asks the processor. `part`: what is posted of it."""
     top_up, now = case.top_up, case.books.now
     return Refund(
         id=case.books.new_id(),
@@ -59,10 +69,10 @@ def new_refund(case: Case, kind: RefundKind, part: Part, *, reason: str, author:
         state=RefundState.PENDING,
         credits_micros=part.credits_micros,
         tax_micros=part.tax_micros,
+        told_micros=told,
         reason=reason,
         author=author,
         created_at=now,
-        processor_refund_id=outside_id,
         due_at=now + LEASE if kind is RefundKind.REFUND else None,
     )
 
@@ -70,8 +80,16 @@ def new_refund(case: Case, kind: RefundKind, part: Part, *, reason: str, author:
 async def save_case(
     work: RefundWork, case: Case, refund: Refund, *, before: RefundState | None, viewer: Viewer | None = None
 ) -> Told:
-    """The refund, its top-up and the books. What does not change how much is returned is no act of anybody's."""
-    await work.save_refund(case.books, refund, before=before)
+    """The refund, its top-up and the books, and the other parts that are booked now of what others took (R30).
+
+    What does not change how much is returned is no act of anybody's.
+    """
+    known = {one.id: one for one in case.refunds} | {refund.id: refund}
+    changed = {one.id: one for one in rebooked(case.top_up, known.values(), case.currency)}
+    for one in changed.values():
+        post_change(case.books, case.top_up, known[one.id], one)
+    refund = changed.pop(refund.id, refund)
+    await work.save_refund(case.books, refund, before=before, rebooked=tuple(changed.values()))
     top_up = await work.find_top_up(refund.top_up_id) or case.top_up
     was, is_now = (money_text(one.refunded_micros, case.currency) for one in (case.top_up, top_up))
     if was != is_now:

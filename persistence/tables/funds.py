@@ -161,6 +161,14 @@ class Posting(SQLModel, table=True):
             postgresql_where=text("destination = 'wallet:UNIVERSAL'"),
         ),
         Index(
+            "ix_posting_adjusted",
+            "company_id",
+            "wallet_id",
+            "sequence",
+            sqlite_where=text("destination = 'adjustment'"),
+            postgresql_where=text("destination = 'adjustment'"),
+        ),
+        Index(
             "ix_posting_charge",
             "company_id",
             "charge_id",

@@ -178,6 +178,9 @@ class Refund(SQLModel, table=True):
     credits_micros: int = Field(sa_type=BigInteger)
     tax_micros: int = Field(sa_type=BigInteger)
     total_micros: int = Field(sa_type=BigInteger)
+    """What is booked of it."""
+    told_micros: int = Field(sa_type=BigInteger)
+    """What was asked for here, or others took. More than is booked when no more was left of the charge."""
     reason: str
     author: str
     processor_refund_id: str | None
@@ -189,7 +192,11 @@ class Refund(SQLModel, table=True):
     __table_args__ = (
         of_company(["office_id"], "office", ["id"]),
         of_company(["top_up_id"], "top_up", ["id"]),
-        CheckConstraint("credits_micros >= 0 AND tax_micros >= 0 AND total_micros > 0", name="ck_refund_amounts"),
+        CheckConstraint("credits_micros >= 0 AND tax_micros >= 0", name="ck_refund_amounts"),
+        CheckConstraint(
+            "told_micros > 0 AND (total_micros = told_micros OR kind <> 'REFUND' AND total_micros < told_micros)",
+            name="ck_refund_told",
+        ),
         CheckConstraint("total_micros = credits_micros + tax_micros", name="ck_refund_total"),
         Index("ix_refund_top_up", "company_id", "top_up_id"),
         Index("ix_refund_due", "due_at", sqlite_where=_IS_DUE, postgresql_where=_IS_DUE),

@@ -122,6 +122,16 @@ class Network:
     hang_seconds: float = 0
 
 
+def _passed_on(target: str, asked: BaseHTTPRequestHandler, body: bytes) -> tuple[int, bytes]:
+    where = urlsplit(target)
+    ahead = HTTPConnection(str(where.hostname), where.port, timeout=10)
+    ahead.request(asked.command, asked.path, body, dict(asked.headers))
+    answer = ahead.getresponse()
+    content = answer.read()
+    ahead.close()
+    return answer.status, content
+
+
 @contextmanager
 def network(target: str) -> Iterator[Network]:
     class Relay(BaseHTTPRequestHandler):
@@ -131,18 +141,13 @@ def network(target: str) -> Iterator[Network]:
             for refused in filter(self.is_about, list(net.refuse)):
                 status, error = net.refuse.pop(refused)
                 return self.answer(status, json.dumps({"error": error}).encode())
-            where = urlsplit(target)
-            ahead = HTTPConnection(str(where.hostname), where.port, timeout=10)
-            ahead.request(self.command, self.path, body, dict(self.headers))
-            answer = ahead.getresponse()
-            content = answer.read()
-            ahead.close()
+            status, content = _passed_on(target, self, body)
             time.sleep(net.hang_seconds)
             for lost in filter(self.is_about, net.lose):
                 if net.lose[lost]:
                     net.lose[lost] -= 1
                     return None
-            return self.answer(answer.status, content)
+            return self.answer(status, content)
 
         def is_about(self, request: str) -> bool:
             method, ending = request.split()

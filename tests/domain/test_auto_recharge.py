@@ -13,12 +13,9 @@ from domain.auto_recharge import (
     BACK_OFFS,
     AutoRecharge,
     RechargeFacts,
-    RechargeState,
-    Standing,
     note_decline,
     note_new_card,
     note_success,
-    standing_of,
 )
 from domain.ledger import RECEIVABLE, TAX, UNIVERSAL
 from domain.money import Currency, parse_micros
@@ -297,49 +294,6 @@ def test_a_new_card_ends_a_back_off_and_switches_nothing_on() -> None:
     untouched = AutoRecharge()
     note_new_card(untouched, NOW)
     assert untouched == AutoRecharge(), "an office that never set it has no row to change"
-
-
-# settings and facts || state | possible again, in hours
-STATES = """
-off                       || OFF                         | -
-off, declines             || SWITCHED_OFF_AFTER_DECLINES | -
-off, in flight            || OFF                         | -
-in flight, backing off    || IN_FLIGHT                   | -
-backing off, no card      || BACKING_OFF                 | 1
-back-off over             || READY                       | -
-no card, cap spent        || NO_PAYMENT_METHOD           | -
-expired                   || NO_PAYMENT_METHOD           | -
-cap spent, six attempts   || CAP_REACHED                 | 660
-six attempts              || CAP_REACHED                 | 12
-invoice limit             || CAP_REACHED                 | -
-nothing                   || READY                       | -
-"""
-
-
-@pytest.mark.parametrize("row", STATES.strip().splitlines())
-def test_what_a_person_is_told(row: str) -> None:
-    matter, expected = row.split("||")
-    matters = matter.strip().split(", ")
-    state, hours = (cell.strip() for cell in expected.split("|"))
-    recharge = AutoRecharge(
-        is_enabled="off" not in matters,
-        is_switched_off="declines" in matters,
-        retry_at=NOW + HOUR if "backing off" in matters else NOW if "back-off over" in matters else None,
-    )
-    troubles = {
-        "no card": TopUpReason.NO_PAYMENT_METHOD,
-        "expired": TopUpReason.CARD_EXPIRED,
-        "invoice limit": TopUpReason.INVOICE_LIMIT,
-    }
-    standing = standing_of(
-        recharge,
-        RechargeFacts("in flight" in matters, 6 * ("six attempts" in matters), 80_000_000 * ("cap spent" in matters)),
-        now=NOW,
-        trouble=next((troubles[matter] for matter in matters if matter in troubles), None),
-        next_day_at=NOW + 12 * HOUR,
-        cycle_ends_at=NOW + 660 * HOUR,
-    )
-    assert standing == Standing(RechargeState(state), None if hours == "-" else NOW + int(hours) * HOUR)
 
 
 @given(st.integers(1, 10**6), st.integers(0, 500_000))

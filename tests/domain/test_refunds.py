@@ -20,11 +20,12 @@ from domain.refunds import (
     RefundState,
     after_dispute,
     part_of_credits,
-    part_of_total,
     post_payment,
     post_return,
     put_back,
+    rebooked,
     refundable_micros,
+    returned_so_far,
     same_refund,
 )
 from domain.top_ups import TopUp, TopUpOrigin, TopUpState
@@ -65,6 +66,7 @@ def refund(number: int = 1, **changes: object) -> Refund:
         state=RefundState.PENDING,
         credits_micros=5_000_000,
         tax_micros=450_000,
+        told_micros=5_450_000,
         reason="test",
         author="Tester",
         created_at=START,
@@ -105,6 +107,11 @@ def wholes(draw: st.DrawFn) -> tuple[TopUp, Currency]:
     return top_up(credits * size, draw(st.integers(0, credits)) * size), currency
 
 
+def booked(bought: TopUp, refunds: list[Refund], currency: Currency) -> list[Refund]:
+    changed = {one.id: one for one in rebooked(bought, refunds, currency)}
+    return [changed.get(one.id, one) for one in refunds]
+
+
 @given(whole=wholes(), data=st.data())
 def test_parts_in_any_order_add_up_to_the_whole_and_so_does_their_tax(
     whole: tuple[TopUp, Currency], data: st.DataObject
@@ -112,24 +119,32 @@ def test_parts_in_any_order_add_up_to_the_whole_and_so_does_their_tax(
     """Refunds by credits and amounts taken by somebody else, some of which come back in between."""
     bought, currency = whole
     size = minor_unit_micros(currency)
-    standing: list[Part] = []
-    for _ in range(data.draw(st.integers(0, 12))):
-        returned = Part(sum(part[0] for part in standing), sum(part[1] for part in standing))
+    standing: list[Refund] = []
+    for number in range(data.draw(st.integers(0, 12))):
+        returned = returned_so_far(standing)
         left = (bought.credits_micros - returned.credits_micros) // size
         what = data.draw(st.sampled_from(["credits", "total", "back"]))
         if what == "credits" and left:
-            standing.append(part_of_credits(bought, returned, data.draw(st.integers(1, left)) * size, currency))
+            part = part_of_credits(bought, returned, data.draw(st.integers(1, left)) * size, currency)
+            ours = refund(number, credits_micros=part[0], tax_micros=part[1], told_micros=part.total_micros)
+            assert booked(bought, [*standing, ours], currency) == [*standing, ours], "it leaves the others alone"
+            standing.append(ours)
         elif what == "total":
-            total = data.draw(st.integers(1, 12_000)) * size
-            part = part_of_total(bought, returned, total, currency)
-            assert part.total_micros == min(total, bought.total_micros - returned.total_micros)
-            standing.append(part)
+            told = data.draw(st.integers(1, 12_000)) * size
+            kind = data.draw(st.sampled_from([RefundKind.DISPUTE, RefundKind.PROCESSOR]))
+            standing.append(refund(number, kind=kind, credits_micros=0, tax_micros=0, told_micros=told))
         elif what == "back" and standing:
             standing.pop(data.draw(st.integers(0, len(standing) - 1)))
-        for part in standing:
-            assert min(part) >= 0
-            assert part.credits_micros % size == part.tax_micros % size == 0
-    returned = Part(sum(part[0] for part in standing), sum(part[1] for part in standing))
+        standing = booked(bought, standing, currency)
+        returned = returned_so_far(standing)
+        assert returned.total_micros == min(bought.total_micros, sum(one.told_micros for one in standing))
+        for one in standing:
+            assert min(one.part) >= 0
+            assert one.credits_micros % size == one.tax_micros % size == 0
+            assert one.total_micros <= one.told_micros
+        anew = [replace(one, id=UUID(int=99 - at)) for at, one in enumerate(standing)]
+        assert returned_so_far(booked(bought, anew, currency)) == returned, "in another order the same"
+    returned = returned_so_far(standing)
     left_micros = bought.credits_micros - returned.credits_micros
     rest = part_of_credits(bought, returned, left_micros, currency)
     assert min(rest) >= 0

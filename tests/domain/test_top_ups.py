@@ -8,7 +8,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.collection import ACTION_LIFE, PAUSES, PURCHASE_LIFE, after, asked_again, reason_to_cancel, unprepared
+from domain.auto_recharge import AutoRecharge
+from domain.collection import (
+    ACTION_LIFE,
+    ACTION_PAUSE,
+    PAUSES,
+    PURCHASE_LIFE,
+    RECHARGE_LIFE,
+    after,
+    asked_again,
+    is_unwanted,
+    reason_to_cancel,
+    unanswered,
+    unprepared,
+)
 from domain.errors import AboveMaximum, BelowMinimum, InvalidInput, LimitReached, NoPaymentMethod, WrongCurrency
 from domain.ledger import CARD, RECEIVABLE, TAX
 from domain.money import Amount, Currency, minor_unit_micros, minor_units, money_text, parse_micros
@@ -212,7 +225,8 @@ def test_a_cardholder_has_an_hour_counted_from_the_first_time() -> None:
     waiting = after(top_up(), asks, START)
     again = PaymentOutcome(PaymentState.NEEDS_CARDHOLDER, next_action=NextAction(redirect_url="second"))
     later = START + timedelta(minutes=59)
-    assert after(waiting, again, later) == waiting
+    assert waiting.due_at == START + ACTION_PAUSE
+    assert after(waiting, again, later) == replace(waiting, due_at=START + ACTION_LIFE), "asked once more, at the end"
     assert reason_to_cancel(waiting, again, later) is None
     assert reason_to_cancel(waiting, again, START + ACTION_LIFE) is PaymentFailure.AUTHENTICATION_EXPIRED
 
@@ -244,7 +258,40 @@ def test_pauses_grow_and_then_stay(attempt_count: int) -> None:
     assert START + PAUSES[0] <= due_at <= next_due_at <= START + PAUSES[-1]
 
 
-def test_without_a_payment_a_purchase_fails_and_a_recharge_is_tried_again() -> None:
-    failed = unprepared(top_up(), START)
-    assert (failed.state, failed.reason) == (TopUpState.FAILED, TopUpReason.PROCESSOR_UNAVAILABLE)
-    assert unprepared(top_up(origin=TopUpOrigin.AUTO_RECHARGE), START).state is TopUpState.PENDING
+def test_without_a_payment_a_purchase_fails_and_a_recharge_is_tried_for_a_day() -> None:
+    recharge = top_up(origin=TopUpOrigin.AUTO_RECHARGE)
+    end = recharge.created_at + RECHARGE_LIFE
+    assert unprepared(recharge, end - timedelta(seconds=1)).state is TopUpState.PENDING
+    for failed in (unprepared(top_up(), START), unprepared(recharge, end)):
+        assert (failed.state, failed.reason) == (TopUpState.FAILED, TopUpReason.PROCESSOR_UNAVAILABLE)
+        assert failed.due_at is None
+
+
+@pytest.mark.parametrize(("is_over", "is_set_up"), [(False, False), (False, True), (True, True), (True, False)])
+def test_only_a_confirmation_that_is_over_is_not_waited_for_where_nobody_answers(
+    is_over: bool, is_set_up: bool
+) -> None:
+    asks = PaymentOutcome(PaymentState.NEEDS_CARDHOLDER, next_action=NextAction(redirect_url="bank"))
+    waiting = after(top_up(), asks, START)
+    now = START + ACTION_LIFE - timedelta(seconds=not is_over)
+    done = unanswered(waiting, now, is_set_up=is_set_up)
+    expired = (TopUpState.FAILED, TopUpReason.AUTHENTICATION_EXPIRED)
+    assert (done.state, done.reason) == (expired if is_over and not is_set_up else (waiting.state, None))
+    assert unanswered(top_up(), now, is_set_up=is_set_up).state is TopUpState.PENDING
+
+
+@pytest.mark.parametrize(
+    ("is_enabled", "billing", "expected"),
+    [
+        (True, BILLING, False),
+        (False, BILLING, True),
+        (True, replace(BILLING, card=None), True),
+        (True, replace(BILLING, card=replace(CARD_OF_OFFICE, id=UUID(int=8))), True),
+        (True, replace(BILLING, payment_terms=PaymentTerms.INVOICE), True),
+    ],
+)
+def test_a_recharge_is_wanted_while_its_card_is_to_be_charged(
+    is_enabled: bool, billing: Billing, expected: bool
+) -> None:
+    waiting = replace(top_up(origin=TopUpOrigin.AUTO_RECHARGE), payment_method_id=CARD_OF_OFFICE.id)
+    assert is_unwanted(waiting, AutoRecharge(is_enabled=is_enabled), billing) is expected

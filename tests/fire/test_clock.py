@@ -51,7 +51,7 @@ BACK = {
 OPENED = datetime(2026, 3, 1, tzinfo=UTC)
 NOON = datetime(2026, 4, 2, 12, tzinfo=UTC)
 """March has ended, and is open for late usage."""
-PLAN = {"commitments": (commitment("3"),), "allowances": (allowance(120),)}
+PLAN: dict[str, Any] = {"commitments": (commitment("3"),), "allowances": (allowance(120),)}
 
 
 @pytest.fixture

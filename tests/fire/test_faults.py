@@ -168,6 +168,7 @@ async def test_a_full_disk_under_postgresql(postgresql_url: str, tmp_path: Path)
 
 async def test_a_database_that_goes_away_and_comes_back(tmp_path: Path) -> None:
     async with Stoppable.running() as postgres, kindled(postgres.url, tmp_path) as fire:
+        assert isinstance(postgres, Stoppable)
         usage, purchase = usage_of(fire, "u"), await purchase_of(fire, Pays.GOOD, "p")
         asking = await asked(fire, PURCHASE, Role.COMPANY_ADMIN, **await purchase_of(fire, Pays.ASKS, "asks"))
         page = asking.payload["topUp"]["nextAction"]["redirectUrl"]
@@ -221,7 +222,7 @@ async def test_a_file_locked_by_another_process(fresh_databases: FreshDatabases,
 
 
 class AtStripe(ScriptedProcessor):
-    kind = ProcessorKind.STRIPE  # type: ignore[assignment]
+    kind = ProcessorKind.STRIPE
 
 
 async def test_a_card_processor_that_never_answers(fresh_databases: FreshDatabases, tmp_path: Path) -> None:
@@ -232,24 +233,22 @@ async def test_a_card_processor_that_never_answers(fresh_databases: FreshDatabas
             "FAREBOX_PAYMENTS": "stripe",
             "FAREBOX_STRIPE_API_KEY": "sk_test_silent",
             "FAREBOX_STRIPE_API_BASE": f"http://127.0.0.1:{silent.getsockname()[1]}",
-            "FIRE_STRIPE_SECONDS": "2",
+            "FIRE_STRIPE_SECONDS": "4",
         }
         async with kindled(url, tmp_path, *IMPATIENT, cards=False, env=env) as fire:
             world = World(fire.database, slug="fire")
             await _save_stripe_card(world, "good-0")
             purchases = [await purchase_of(fire, Pays.GOOD, f"p{at}") for at in range(6)]
-            begun = time.monotonic()
             buying = asyncio.gather(*(asked(fire, PURCHASE, Role.COMPANY_ADMIN, **each) for each in purchases))
             await asyncio.sleep(0.2)
-            for at in range(10):
+            for at in range(5):
                 assert await recorded(fire, usage_of(fire, f"u{at}")) == ["CHARGED"]
-            assert not buying.done(), "ten reports were answered while the purchases waited"
+            assert not buying.done(), "five reports were answered while the purchases waited"
             answers = await buying
-            print(f"{time.monotonic() - begun:.1f} seconds for six purchases")
             for answer in answers:
                 top_up = answer.payload["topUp"]
                 assert (top_up["state"], top_up["reason"]) == ("FAILED", "PROCESSOR_UNAVAILABLE")
-                assert 2 <= answer.seconds < 2 + SOON_SECONDS
+                assert 4 <= answer.seconds < 4 + SOON_SECONDS
             await goes_on(fire)
 
 

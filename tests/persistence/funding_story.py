@@ -21,6 +21,7 @@ TAMPERINGS = {
     "UPDATE posting SET top_up_id = NULL WHERE source = 'bank'": "A top-up is paid from",
     "UPDATE top_up SET refunded_micros = 0": "What was returned of every top-up",
     "UPDATE refund SET state = 'FAILED'": "What was returned of every top-up",
+    "UPDATE refund SET told_micros = told_micros + 1 WHERE kind = 'DISPUTE'": "All that was taken back of a top-up",
     "UPDATE top_up SET paid_at = created_at": "What is owed for every invoiced top-up",
     "UPDATE posting SET amount_micros = amount_micros - 1 WHERE source = 'bank'": "What is owed for every invoiced",
     "UPDATE top_up SET paid_at = NULL": "A paid invoice is posted once",

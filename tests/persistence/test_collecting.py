@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from domain.collection import ACTION_LIFE, PURCHASE_LIFE
+from domain.collection import ACTION_LIFE, ACTION_PAUSE, PURCHASE_LIFE
 from domain.money import MICROS_PER_UNIT
 from domain.payments import PaymentFailure, PaymentState, ProcessorUnavailable
 from domain.purchases import LEASE
@@ -266,15 +266,27 @@ async def test_a_payment_that_the_cardholder_confirms_is_completed(shop: Shop) -
     assert waiting.state is TopUpState.REQUIRES_ACTION
     assert waiting.next_action is not None
     assert waiting.next_action.redirect_url == "https://bank.example/pay_1"
-    assert waiting.action_expires_at == waiting.due_at == shop.world.now + ACTION_LIFE
+    assert waiting.action_expires_at == shop.world.now + ACTION_LIFE
+    assert waiting.due_at == shop.world.now + ACTION_PAUSE
     assert (await shop.buy(PRICE)).top_up == waiting
     shop.wait(minutes=5)
-    assert await shop.complete(waiting) == waiting, "nothing was confirmed yet, and the time runs on"
+    asked = await shop.complete(waiting)
+    assert asked == replace(waiting, due_at=shop.world.now + ACTION_PAUSE), "nothing was confirmed yet, time runs on"
     shop.processor.confirm(waiting.id)
     settled = await shop.complete(waiting)
     assert (settled.state, settled.next_action, settled.action_expires_at) == (TopUpState.SETTLED, None, None)
     assert await shop.complete(settled) == settled
     assert await shop.universal() == 20 * MICROS_PER_UNIT
+
+
+async def test_a_payment_confirmed_without_another_word_is_settled_within_a_minute(shop: Shop) -> None:
+    new_card(shop, Deed.ASK_CARDHOLDER)
+    waiting = (await shop.buy(PRICE)).top_up
+    shop.processor.confirm(waiting.id)
+    assert await shop.settle() == 0
+    shop.wait(minutes=1)
+    await shop.settle()
+    assert (await shop.now_is(waiting)).state is TopUpState.SETTLED
 
 
 async def test_a_payment_that_the_cardholder_refuses_fails(shop: Shop) -> None:
@@ -289,7 +301,8 @@ async def test_a_payment_that_nobody_confirms_is_cancelled_after_an_hour(shop: S
     new_card(shop, Deed.ASK_CARDHOLDER)
     waiting = (await shop.buy(PRICE)).top_up
     shop.wait(minutes=59)
-    assert await shop.settle() == 0
+    assert await shop.settle() == 1
+    assert (await shop.now_is(waiting)).state is TopUpState.REQUIRES_ACTION
     shop.wait(minutes=1)
     assert await shop.settle() == 1
     expired = await shop.now_is(waiting)

@@ -17,7 +17,7 @@ from persistence.outages import is_outage, told_briefly
 from tests.conftest import FreshDatabases
 
 
-async def failure_of(database: Database, *statements: str) -> BaseException:
+async def failure_of(database: Database, *statements: str) -> Exception:
     try:
         async with database.writing() as connection:
             for statement in statements:

@@ -7,12 +7,13 @@ from datetime import timedelta
 import pytest
 
 from domain.errors import PaymentUnavailable
-from domain.payments import PaymentState, RefundOrder, RefundOutcome
+from domain.payments import PaymentState, ProcessorKind, RefundOrder, RefundOutcome
 from domain.refunds import RefundState
+from domain.top_ups import TopUpReason
 from persistence.database import Database
 from persistence.tables.activity import ACTIVITY
 from tests.persistence.giving_back import Till, open_till
-from tests.scripted_processor import Died
+from tests.scripted_processor import Died, ScriptedProcessor
 
 
 @pytest.fixture
@@ -92,6 +93,24 @@ async def test_a_processor_that_does_not_know_yet_is_asked_again(till: Till, mon
     await till.refund(top_up)
     [waiting] = await till.refunds()
     assert (waiting.state, waiting.processor_refund_id) == (RefundState.PENDING, "refund_of_theirs")
+
+
+class Another(ScriptedProcessor):
+    kind = ProcessorKind.STRIPE
+
+
+async def test_nothing_is_taken_when_the_processor_is_no_longer_set_up(till: Till) -> None:
+    top_up = await till.bought("20")
+    await till.refund(top_up, "5", "before")
+    first, till.processor = till.processor, Another()
+    error = await till.refused(top_up, "5")
+    assert isinstance(error, PaymentUnavailable)
+    assert (error.reason, error.top_up_id) == (TopUpReason.PROCESSOR_UNAVAILABLE, top_up.id)
+    assert await till.universal() == 15_000_000
+    assert len(await till.refunds()) == 1
+    assert (await till.refund(top_up, "5", "before")).is_replayed, "what was done stays done"
+    till.processor = first
+    assert (await till.refund(top_up, "5")).top_up.refunded_micros == 10_000_000, "the key is not used up"
 
 
 @pytest.mark.parametrize("is_after", [False, True], ids=["before it paid", "after it paid"])

@@ -10,7 +10,7 @@ from domain.access import PartnerScope, Role, Viewer
 from schema.root import schema
 from tests.schema.conftest import House
 from tests.schema.test_operations import OPERATIONS
-from tests.world import office, rate
+from tests.world import allowance, office, rate
 
 HOLD = """{ id source eventId state service office { slug } granted { value unit } amount { amount }
   rate { amount unit billingIncrement { label } } allocations { source quantity { value } amount { amount } }
@@ -275,3 +275,15 @@ async def test_who_may_hold_and_see_holds(house: House) -> None:
     [error] = (await send(house, RELEASE, {"holdId": hold["id"]}, hq))["userErrors"]
     assert (error["code"], error["field"]) == ("NOT_FOUND", ["holdId"])
     assert await reserved(house) == [("0.500000", "1.500000")]
+
+
+async def test_what_is_held_of_the_plan_is_shown_as_held(small_house: House) -> None:
+    await small_house.world.apply(office("pier", allowances=(allowance(600),)))
+    hold = await authorized(small_house, office={"slug": "pier"}, to="+12125550123", quantity=180)
+    assert hold["granted"] == {"value": "180", "unit": "SECOND"}
+    usage = "{ service committed spent reserved available }"
+    query = f"{{ company {{ planUsageTotals {usage} }} offices {{ nodes {{ slug planUsage {usage} }} }} }}"
+    answer = await small_house.ask(query)
+    held = {"service": "CALLING", "committed": "600", "spent": "0", "reserved": "180", "available": "420"}
+    assert [node["planUsage"] for node in answer["offices"]["nodes"] if node["slug"] == "pier"] == [[held]]
+    assert answer["company"]["planUsageTotals"][0] == {**held, "committed": "840", "spent": "240"}

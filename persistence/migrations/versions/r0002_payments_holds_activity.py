@@ -219,6 +219,7 @@ def _create_tables() -> None:
     sa.Column('credits_micros', sa.BigInteger(), nullable=False),
     sa.Column('tax_micros', sa.BigInteger(), nullable=False),
     sa.Column('total_micros', sa.BigInteger(), nullable=False),
+    sa.Column('told_micros', sa.BigInteger(), nullable=False),
     sa.Column('reason', sa.String(), nullable=False),
     sa.Column('author', sa.String(), nullable=False),
     sa.Column('processor_refund_id', sa.String(), nullable=True),
@@ -226,7 +227,8 @@ def _create_tables() -> None:
     sa.Column('settled_at', UtcDateTime(), nullable=True),
     sa.Column('due_at', UtcDateTime(), nullable=True),
     sa.Column('attempt_count', sa.Integer(), nullable=False),
-    sa.CheckConstraint('credits_micros >= 0 AND tax_micros >= 0 AND total_micros > 0', name='ck_refund_amounts'),
+    sa.CheckConstraint('credits_micros >= 0 AND tax_micros >= 0', name='ck_refund_amounts'),
+    sa.CheckConstraint("told_micros > 0 AND (total_micros = told_micros OR kind <> 'REFUND' AND total_micros < told_micros)", name='ck_refund_told'),
     sa.CheckConstraint('total_micros = credits_micros + tax_micros', name='ck_refund_total'),
     sa.ForeignKeyConstraint(['company_id', 'office_id'], ['office.company_id', 'office.id'], name='fk_office_office_id'),
     sa.ForeignKeyConstraint(['company_id', 'top_up_id'], ['top_up.company_id', 'top_up.id'], name='fk_top_up_top_up_id'),
@@ -268,6 +270,11 @@ def _widen_tables() -> None:
         batch_op.create_index(
             'ix_posting_into_universal', ['company_id', 'wallet_id', 'sequence'], unique=False,
             sqlite_where=into_universal, postgresql_where=into_universal,
+        )
+        adjusted = sa.text("destination = 'adjustment'")
+        batch_op.create_index(
+            'ix_posting_adjusted', ['company_id', 'wallet_id', 'sequence'], unique=False,
+            sqlite_where=adjusted, postgresql_where=adjusted,
         )
 
 
