@@ -21,6 +21,13 @@ class RechargeSettings(NamedTuple):
     """Of one billing cycle, net of tax: the amount or more."""
 
 
+def begin_within(recharge: AutoRecharge, billing: Billing) -> None:
+    """Settings nobody touched begin with an amount that may be bought here: the default, or the bound next to it."""
+    if recharge.updated_at is None:
+        amount = max(recharge.amount_micros, billing.minimum_micros)
+        recharge.amount_micros = min(amount, billing.maximum_micros)
+
+
 def check_settings(recharge: AutoRecharge, settings: RechargeSettings, billing: Billing) -> None:
     """Raises WrongCurrency, TooLow, TooHigh, BelowMinimum, AboveMaximum, InvalidInput.
 

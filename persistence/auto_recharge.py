@@ -19,6 +19,7 @@ from domain.auto_recharge import (
 )
 from domain.ledger import Books
 from domain.periods import first_instant, local_day
+from domain.recharge_settings import begin_within
 from domain.top_ups import Billing, TopUpOrigin, TopUpReason, TopUpState
 from persistence.books import auto_recharge_of
 from persistence.database import Database
@@ -170,6 +171,7 @@ async def _facts(
 
 def _shown(row: Row[Any], facts: RechargeFacts, billing: Billing, now: datetime) -> OfficeRecharge:
     recharge = auto_recharge_of(row) if row.is_enabled is not None else AutoRecharge()
+    begin_within(recharge, billing)
     today = local_day(now, row.office_zone)
     standing = standing_of(
         recharge,

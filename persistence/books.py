@@ -62,7 +62,8 @@ class LoadedBooks:
         return [item for item in terms if self._reserved.get(item.wallet_id) != item.reserved_micros]
 
     def is_recharge_changed(self) -> bool:
-        return self.books.funds.recharge != self._recharge
+        recharge = self.books.funds.recharge
+        return recharge.updated_at is not None and recharge != self._recharge
 
     def changed_allowances(self) -> list[AllowanceCycle]:
         allowances = self.books.funds.allowance_cycles

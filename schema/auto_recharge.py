@@ -67,8 +67,12 @@ class AutoRecharge(Node):
     last_top_up: TopUp | None = strawberry.field(
         resolver=_last_top_up, description="What it did last: a payment, or a skip with its reason. Null: nothing yet."
     )
-    threshold_options: list[Money] = strawberry.field(description='Thresholds for the menu "Select an amount".')
-    amount_options: list[Money] = strawberry.field(description='Amounts for the menu "Select an amount".')
+    threshold_options: list[Money] = strawberry.field(
+        description='Thresholds for the menu "Select an amount", the present one among them.'
+    )
+    amount_options: list[Money] = strawberry.field(
+        description='Amounts for the menu "Select an amount", the present one among them.'
+    )
     minimum_amount: Money = strawberry.field(description="The least that `amount` may be.")
     maximum_amount: Money = strawberry.field(description="The most that `amount` may be.")
     updated_at: datetime | None = strawberry.field(
@@ -92,8 +96,8 @@ def auto_recharge_of(found: OfficeRecharge) -> AutoRecharge:
         cycle_cap=of(recharge.cap_micros),
         spent_of_cap=of(found.facts.spent_of_cap_micros),
         next_attempt_at=found.standing.next_attempt_at,
-        threshold_options=[of(option) for option in THRESHOLD_OPTIONS],
-        amount_options=[of(option) for option in _amounts(billing)],
+        threshold_options=[of(option) for option in sorted({*THRESHOLD_OPTIONS, recharge.threshold_micros})],
+        amount_options=[of(option) for option in sorted({*_amounts(billing), recharge.amount_micros})],
         minimum_amount=of(billing.minimum_micros),
         maximum_amount=of(billing.maximum_micros),
         updated_at=recharge.updated_at,

@@ -14,7 +14,7 @@ from domain.fund_work import FundWork
 from domain.ledger import Books
 from domain.money import Amount, Currency, Micros, money_text
 from domain.ports import Door
-from domain.recharge_settings import RechargeSettings, change_settings, check_settings
+from domain.recharge_settings import RechargeSettings, begin_within, change_settings, check_settings
 from domain.recharging import is_low, judge
 from domain.renewal import renew
 from domain.top_ups import TopUp, TopUpState
@@ -60,6 +60,7 @@ async def _configure(
         renew(books)
         billing = await work.billing(books)
         recharge = books.funds.recharge
+        begin_within(recharge, billing)
         check_settings(recharge, settings, billing)
         before = replace(recharge)
         change_settings(recharge, settings, now)

@@ -229,3 +229,27 @@ async def test_a_refund_below_the_threshold_asks_for_no_recharge(shop: Rechargin
     assert (await shop.universal(), await shop.recharges()) == (0, [])
     await shop.spend(1)
     assert await shop.told() == ["PENDING 20"], "the next spend does"
+
+
+async def test_the_first_amount_is_one_that_may_be_bought(shop: Recharging) -> None:
+    await shop.world.apply(with_credits("10"), purchase_minimum_micros=500_000_000)
+    office_id = await shop.world.office_id()
+    scope = Scope.of(shop.world.viewer())
+
+    async def shown() -> tuple[int, datetime | None]:
+        [found] = await read_auto_recharges(shop.world.database, scope, office_ids=[office_id], now=shop.world.now)
+        return found.recharge.amount_micros, found.recharge.updated_at
+
+    assert await shown() == (500_000_000, None)
+    buyer = shop.world.viewer(Role.COMPANY_ADMIN)
+
+    async def switch(*, is_enabled: bool) -> None:
+        settings = {"threshold": None, "amount": None, "cycle_cap": None}
+        await configure_recharge(
+            shop.world.begin, buyer, office_id, is_enabled=is_enabled, now=shop.world.now, **settings
+        )
+
+    await switch(is_enabled=False)
+    assert await shown() == (500_000_000, None), "nothing was changed, so nothing is kept"
+    await switch(is_enabled=True)
+    assert await shown() == (500_000_000, shop.world.now)
