@@ -113,7 +113,9 @@ def _describe(measured: Measured) -> str:
     """What was to be rated, without the number itself: the sentence is logged."""
     kind = measured.usage_type.replace("_", " ").lower()
     where = measured.decided_by.region if measured.decided_by and measured.decided_by.region else None
-    return f"{kind} {measured.service.replace('_', ' ').lower()}{f' to or from {where}' if where else ''}"
+    service = measured.service.replace("_", " ").lower()
+    told = service if kind == service else f"{kind} {service}"
+    return f"{told}{f' to or from {where}' if where else ''}"
 
 
 def measure(event: UsageEvent, office: OfficeTerms) -> Measured:

@@ -94,12 +94,14 @@ async def save_case(
     was, is_now = (money_text(one.refunded_micros, case.currency) for one in (case.top_up, top_up))
     if was != is_now:
         action = DISPUTE if refund.kind is RefundKind.DISPUTE else REFUND
-        change, target = Change("refunded", was, is_now), (TargetKind.TOP_UP, top_up.id)
-        await work.save_activity(act(viewer, action, change, office_id=top_up.office_id, target=target))
+        changes = Change("refunded", was, is_now), Change("reason", None, refund.reason)
+        target = (TargetKind.TOP_UP, top_up.id)
+        await work.save_activity(act(viewer, action, *changes, office_id=top_up.office_id, target=target))
     return Told(refund, top_up, case.currency)
 
 
 async def fail_refund(work: RefundWork, case: Case, refund: Refund, processor_refund_id: str | None = None) -> Told:
     """The money did not go back, or came again: so do the credits."""
-    put_back(case.books, case.top_up, refund.part, note=f"Not refunded: {refund.reason}", author=refund.author)
+    told = "Returned by the bank" if refund.kind is RefundKind.DISPUTE else "Not refunded"
+    put_back(case.books, case.top_up, refund.part, note=f"{told}: {refund.reason}", author=refund.author)
     return await save_case(work, case, failed(refund, processor_refund_id), before=refund.state)

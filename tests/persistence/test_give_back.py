@@ -91,9 +91,11 @@ async def test_what_was_done_stands_in_the_audit_trail_and_on_the_postings(till:
     top_up = await till.bought("20")
     await till.refund(top_up, "5", reason="  Bought twice. ")
     rows = await till.world.database.rows(ACTIVITY.select().where(ACTIVITY.c.action == "refundTopUp"))
-    assert [(row.actor, row.target_id, row.changes) for row in rows] == [
-        (till.admin.name, top_up.id, [{"field": "refunded", "before": "0.00 USD", "after": "5.00 USD"}])
+    changes = [
+        {"field": "refunded", "before": "0.00 USD", "after": "5.00 USD"},
+        {"field": "reason", "before": None, "after": "Bought twice."},
     ]
+    assert [(row.actor, row.target_id, row.changes) for row in rows] == [(till.admin.name, top_up.id, changes)]
     [refund] = await till.refunds()
     assert (refund.reason, refund.author) == ("Bought twice.", till.admin.name)
 
