@@ -260,7 +260,7 @@ def _wanted(kind: str, most: int) -> int:
 
 def _units(kind: str, quantity: int) -> int:
     """A call is long enough to use up what the plan includes, and anything dear enough to reach universal credits."""
-    return 11 * quantity if kind == "call" else quantity if kind == "fax" else 1 + quantity % 5
+    return 11 * quantity if kind == "call" else quantity if kind == "fax" else 1 + quantity % 60
 
 
 def _month(number: int) -> datetime:
