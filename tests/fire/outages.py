@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -124,8 +125,7 @@ async def under_load(fire: Fire, seed: int = 1) -> AsyncIterator[None]:
 @contextmanager
 def small_disk() -> Iterator[Path]:
     """A file system of its own, of 96 MB. Skips where nobody may mount one."""
-    folder = Path(f"/tmp/farebox-disk-{os.urandom(4).hex()}")
-    folder.mkdir()
+    folder = Path(tempfile.mkdtemp(prefix="farebox-disk-"))
     mount = ["mount", "-t", "tmpfs", "-o", f"size={ROOM_BYTES}", "farebox", str(folder)]
     try:
         if os.geteuid() or subprocess.run(mount, capture_output=True, timeout=20).returncode:
