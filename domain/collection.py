@@ -19,7 +19,7 @@ ACTION_LIFE = timedelta(hours=1)
 ACTION_PAUSE = timedelta(minutes=1)
 """While he takes it, the processor is asked that often: its webhook may never come, and he may never come back."""
 PURCHASE_LIFE = timedelta(hours=1)
-"""A purchase whose card could not even be charged by then is given up: nobody expects it any more. A recharge waits."""
+"""A purchase whose card could not even be charged by then is given up: nobody expects it any more."""
 RECHARGE_LIFE = timedelta(days=1)
 """A recharge that got no payment by then is given up, and judged again: by then another amount may be needed."""
 PAUSES = tuple(timedelta(seconds=seconds) for seconds in (1, 2, 5, 15, 60, 300))

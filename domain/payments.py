@@ -140,7 +140,7 @@ class PaymentProcessor(Protocol):
         """Charges a payment that was prepared. One that was charged, refused or cancelled before is only told."""
 
     async def ask(self, company_id: UUID, payment_id: str) -> PaymentOutcome:
-        """What became of a payment; changes nothing."""
+        """What became of a payment. Takes no money; one that was tried in vain may be closed for good by it."""
 
     async def cancel(self, company_id: UUID, payment_id: str) -> PaymentOutcome:
         """Sees to it that a payment that is not paid never will be: REFUSED, or PAID when the money came first."""
