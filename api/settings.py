@@ -76,6 +76,9 @@ class Settings(BaseSettings):
     demo_token: SecretStr | None = None
     """Filled into GraphiQL's headers. Given by `farebox serve --demo`, and to local runs only."""
 
+    webhooks_allow_private: bool = False
+    """Whether partners' endpoints may lie in private networks, or on this machine."""
+
     payments: Payments | None = None
     """Where new cards are saved. By default Stripe when it has a key, else the sandbox in local runs, else nowhere."""
     stripe_api_key: SecretStr | None = None

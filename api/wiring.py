@@ -12,14 +12,18 @@ from starlette.routing import BaseRoute
 from api.app import build_app
 from api.claims import Claims
 from api.clock import utc_now
+from api.deliveries import Deliveries
+from api.downloads import DownloadLinks
 from api.opening import prepare
 from api.payments.processors import build_processors, close_processors, payment_routes
+from api.sealing import FernetBox
 from api.settings import Settings, load_settings
 from api.worker import Worker
 from domain.access import Scope, Viewer
 from domain.errors import NotFound
 from domain.stories.renew import renew_due
 from persistence.begin import Begin
+from persistence.changes import Changes
 from persistence.database import Database
 from persistence.revision import is_current
 from persistence.viewers import find_viewer
@@ -47,9 +51,13 @@ class _House:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._database = Database(settings.database_url)
-        self._begin = Begin(self._database)
+        self._changes = Changes(self._database)
+        self._begin = Begin(self._database, changes=self._changes)
         self._processors = build_processors(settings, self._database)
-        self._worker = Worker(self._database, self._begin, self._processors)
+        self._box = FernetBox(settings.signing_key)
+        self._deliveries = Deliveries(self._database, self._box, allows_private=settings.webhooks_allow_private)
+        self._links = DownloadLinks(settings.public_url, settings.signing_key)
+        self._worker = Worker(self._database, self._begin, self._processors, self._deliveries)
         self._begin.on_intent = self._worker.wake
         self._cursor_key = hmac.digest(settings.signing_key.encode(), b"cursors", hashlib.sha256)
 
@@ -79,6 +87,10 @@ class _House:
             cursor_key=self._cursor_key,
             renew_due=self._renew,
             processors=self._processors,
+            changes=self._changes,
+            export_url=self._links.url,
+            secrets=self._box,
+            check_webhook_url=self._deliveries.check_url,
         )
 
     def payment_routes(self) -> Sequence[BaseRoute]:
@@ -99,7 +111,8 @@ class _House:
     @asynccontextmanager
     async def lifespan(self, _app: Starlette) -> AsyncIterator[None]:
         await prepare(self.settings, self._database)
-        async with self._worker.working() if self.settings.worker else nullcontext():
+        async with self._changes.running(), self._worker.working() if self.settings.worker else nullcontext():
             yield
         close_processors(self._processors)
+        await self._deliveries.close()
         await self._database.close()

@@ -15,12 +15,14 @@ from datetime import datetime
 from typing import NamedTuple
 
 from api.clock import utc_now
+from api.deliveries import Deliveries
 from domain.payments import Processors
 from domain.ports import Door
 from domain.stories.collect import settle_due
 from domain.stories.give_back import refund_due
 from domain.stories.recharge import judge_due
 from domain.stories.renew import renew_due
+from domain.stories.watch import watch_due
 from persistence.database import Database
 from persistence.due_work import DueWork, find_due_work
 from persistence.outages import is_outage, told_briefly
@@ -55,7 +57,7 @@ class Job(NamedTuple):
     """After a run that did not fail."""
 
 
-def jobs(door: Door, processors: Processors) -> tuple[Job, ...]:
+def jobs(door: Door, processors: Processors, deliveries: Deliveries) -> tuple[Job, ...]:
     """What there is to do, in this order."""
     return (
         Job(
@@ -85,6 +87,19 @@ def jobs(door: Door, processors: Processors) -> tuple[Job, ...]:
             is_due=lambda due: due.refunds,
             most_at_once=SETTLERS,
         ),
+        Job(
+            "watch",
+            "offices watched for alerts",
+            lambda now: watch_due(door, None, now),
+            is_due=lambda due: due.alerts,
+        ),
+        Job(
+            "deliver",
+            "webhook deliveries tried",
+            deliveries.deliver_due,
+            is_due=lambda due: due.deliveries,
+            most_at_once=SETTLERS,
+        ),
     )
 
 
@@ -92,10 +107,16 @@ class Worker:
     """`async with worker.working():` while the server serves."""
 
     def __init__(
-        self, database: Database, door: Door, processors: Processors, *, clock: Callable[[], datetime] = utc_now
+        self,
+        database: Database,
+        door: Door,
+        processors: Processors,
+        deliveries: Deliveries,
+        *,
+        clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self._database = database
-        self._jobs = jobs(door, processors)
+        self._jobs = jobs(door, processors, deliveries)
         self._clock = clock
         self._awake = asyncio.Event()
         self._is_stopping = False
@@ -181,14 +202,14 @@ class Worker:
             logger.error("Incident %s: worker, job %s", number, job.name, exc_info=error)
 
 
-async def run_once(door: Door, processors: Processors, now: datetime) -> dict[str, int]:
+async def run_once(door: Door, processors: Processors, deliveries: Deliveries, now: datetime) -> dict[str, int]:
     """One round of every job, for `farebox settle`: what was done, and how often.
 
     Every job is run, whatever becomes of the others. Raises JobsFailed afterwards.
     """
     done: dict[str, int] = {}
     failed: list[str] = []
-    for job in jobs(door, processors):
+    for job in jobs(door, processors, deliveries):
         try:
             done[job.done] = await job.run(now)
         except Exception:

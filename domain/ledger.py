@@ -7,7 +7,7 @@ A posting takes an amount from a source account to a destination. Accounts: `wal
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
@@ -15,6 +15,7 @@ from domain.catalogue import Service, WalletKind
 from domain.funds import AllowanceCycle, CommitmentCycle, Cycle, Funds
 from domain.holds import Hold
 from domain.money import Micros
+from domain.news import News
 from domain.top_ups import TopUp
 
 UNIVERSAL = f"wallet:{WalletKind.UNIVERSAL}"
@@ -25,6 +26,9 @@ CARD = "card"
 RECEIVABLE = "receivable"
 BANK = "bank"
 TAX = "tax"
+
+WATCH_PAUSE = timedelta(seconds=2)
+"""Alerts are judged so long after an office spent: a burst of usage is looked at once."""
 
 
 def usage_account(service: Service) -> str:
@@ -79,10 +83,14 @@ class Books:
     new_holds: list[Hold] = field(default_factory=list)
     changed_holds: dict[UUID, Hold] = field(default_factory=dict)
     """Earlier holds as they now are; a hold read once more is looked up here first."""
+    news: list[News] = field(default_factory=list)
+    """What partners are told of it; put down for every endpoint that asked, in the same transaction."""
 
     def draw_sequence(self) -> int:
+        """The number of a charge or posting. Whatever draws one may bring an alert, which is judged soon after."""
         number = self.funds.next_sequence
         self.funds.next_sequence = number + 1
+        self.funds.watch_due_at = min(self.funds.watch_due_at, self.now + WATCH_PAUSE)
         return number
 
     def into_universal(self, amount: Micros, source: str, details: Details = _NO_DETAILS) -> None:

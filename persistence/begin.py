@@ -27,6 +27,7 @@ from domain.top_ups import TopUp
 from domain.usage import OfficeReference, RejectionCode, UsageEvent
 from persistence.auto_recharge import find_due_recharges
 from persistence.cards import read_cardholder
+from persistence.changes import Changes
 from persistence.charging_work import ChargingWork
 from persistence.database import Database
 from persistence.event_store import event_from_json
@@ -62,10 +63,14 @@ class UnitOfWork(ChargingWork, FundingWork, HoldingWork, RefundingWork):
 class Begin:
     """The way into the database for stories. See `domain.ports.Door`."""
 
-    def __init__(self, database: Database, *, on_intent: Callable[[], None] | None = None) -> None:
-        """`on_intent` is called after a commit that left something to a worker, so that he need not be waited for."""
+    def __init__(
+        self, database: Database, *, changes: Changes | None = None, on_intent: Callable[[], None] | None = None
+    ) -> None:
+        """`changes` is told after a commit whose books were opened; `on_intent` is called after one that left something
+        to a worker, so that he need not be waited for."""
         self._database = database
         self._rate_books = RateBooks()
+        self._changes = changes
         self.on_intent = on_intent
 
     @asynccontextmanager
@@ -73,13 +78,21 @@ class Begin:
         async with self._database.writing() as connection:
             work = UnitOfWork(connection, company_id, now, self._rate_books)
             yield work
+        self._tell(company_id, work.office_ids)
         if self.on_intent is not None and work.has_intents:
             self.on_intent()
+
+    def _tell(self, company_id: UUID, office_ids: Collection[UUID]) -> None:
+        if self._changes is not None and office_ids:
+            self._changes.tell(company_id, office_ids)
 
     @asynccontextmanager
     async def provision(self, company: UUID | str, now: datetime) -> AsyncIterator[PlanWork]:
         async with self._database.writing() as connection:
-            yield await ProvisioningWork.of(connection, company, now)
+            work = await ProvisioningWork.of(connection, company, now)
+            yield work
+        if work.office_ids:
+            self._tell(work.company_id, work.office_ids)
 
     async def again(self, story: Callable[[], Awaitable[T]]) -> T:
         pause, end = FIRST_PAUSE_SECONDS, time.monotonic() + PATIENCE_SECONDS

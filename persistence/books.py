@@ -97,6 +97,7 @@ async def lock_books(
         universal_micros=universal.balance_micros,
         next_sequence=locked.next_sequence,
         renew_due_at=locked.renew_due_at,
+        watch_due_at=locked.watch_due_at,
         universal_reserved_micros=universal.reserved_micros,
         due_holds=await find_due_holds(connection, company_id, office_id, now) if is_due else [],
         next_hold_ends_at=company.next_hold_ends_at,

@@ -3,7 +3,19 @@
 from sqlalchemy import MetaData
 from sqlmodel import SQLModel
 
-from persistence.tables import activity, charging, company, funds, holds, payments, rates, sandbox
+from persistence.tables import (
+    activity,
+    alerts,
+    charging,
+    company,
+    exports,
+    funds,
+    holds,
+    partners,
+    payments,
+    rates,
+    sandbox,
+)
 
-TABLE_MODULES = (activity, charging, company, funds, holds, payments, rates, sandbox)
+TABLE_MODULES = (activity, alerts, charging, company, exports, funds, holds, partners, payments, rates, sandbox)
 METADATA: MetaData = SQLModel.metadata

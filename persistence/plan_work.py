@@ -1,6 +1,6 @@
 """One transaction that changes what a company is: `domain.ports.PlanWork` over one connection."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -20,6 +20,7 @@ from persistence.activity import insert_activity
 from persistence.books import LoadedBooks, lock_books
 from persistence.directory_store import synchronise
 from persistence.save_books import save_funds, save_postings
+from persistence.save_news import save_news
 
 
 class ProvisioningWork:
@@ -74,7 +75,13 @@ class ProvisioningWork:
 
     async def save_books(self, books: Books) -> None:
         await save_funds(self._connection, self._loaded[books.funds.office.id])
+        await save_news(self._connection, books)
         await save_postings(self._connection, books)
+
+    @property
+    def office_ids(self) -> Collection[UUID]:
+        """Those whose books were opened."""
+        return self._loaded.keys()
 
     async def save_activity(self, activity: Activity) -> None:
         await insert_activity(self._connection, self.company_id, self._now, activity)

@@ -175,7 +175,7 @@ async def find_office_id(connection: AsyncConnection, company_id: UUID, slug: st
 
 async def add_office(connection: AsyncConnection, company_id: UUID, plan: OfficePlan, now: datetime) -> UUID:
     office_id = new_id()
-    counters = {"slug": plan.slug, "next_sequence": 1, "renew_due_at": now, "created_at": now}
+    counters = {"slug": plan.slug, "next_sequence": 1, "renew_due_at": now, "watch_due_at": now, "created_at": now}
     await connection.execute(
         insert(OFFICE).values(company_id=company_id, id=office_id, **counters, **_office_values(plan))
     )

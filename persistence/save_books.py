@@ -47,7 +47,7 @@ async def save_funds(connection: AsyncConnection, loaded: LoadedBooks) -> None:
     await connection.execute(
         update(OFFICE)
         .where(OFFICE.c.company_id == company_id, OFFICE.c.id == office_id)
-        .values(next_sequence=funds.next_sequence, renew_due_at=funds.renew_due_at)
+        .values(next_sequence=funds.next_sequence, renew_due_at=funds.renew_due_at, watch_due_at=funds.watch_due_at)
     )
 
 

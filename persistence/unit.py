@@ -1,5 +1,6 @@
 """What every transaction on a company's books shares: see `domain.works.BookWork`."""
 
+from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
@@ -13,6 +14,7 @@ from persistence.activity import insert_activity
 from persistence.books import LoadedBooks, lock_books
 from persistence.rate_index import RateBooks
 from persistence.save_books import save_funds, save_postings
+from persistence.save_news import save_news
 from persistence.tables.funds import IDEMPOTENCY_KEY, WALLET
 
 
@@ -25,6 +27,7 @@ class Unit:
         self._now = now
         self._rate_books = rate_books
         self._loaded: dict[UUID, LoadedBooks] = {}
+        self._news_count = 0
 
     async def lock_books(self, office_id: UUID, *, with_history: bool = False) -> Books:
         loaded = await lock_books(self._connection, self._company_id, office_id, self._now, with_history=with_history)
@@ -36,7 +39,12 @@ class Unit:
         """Whether a worker has something to do once this is committed."""
         moments = [loaded.books.funds.recharge.judge_at for loaded in self._loaded.values()]
         moments += [top_up.due_at for loaded in self._loaded.values() for top_up in loaded.books.new_top_ups]
-        return any(moment is not None and moment <= self._now for moment in moments)
+        return self._news_count > 0 or any(moment is not None and moment <= self._now for moment in moments)
+
+    @property
+    def office_ids(self) -> Collection[UUID]:
+        """Those whose books were opened: what a listener may have to look at again once this is committed."""
+        return self._loaded.keys()
 
     async def save_books(self, books: Books) -> None:
         await self._save_funds(books)
@@ -44,6 +52,7 @@ class Unit:
 
     async def _save_funds(self, books: Books) -> None:
         await save_funds(self._connection, self._loaded[books.funds.office.id])
+        self._news_count += await save_news(self._connection, books)
 
     async def find_wallet_office(self, wallet_id: UUID) -> UUID | None:
         mine = and_(WALLET.c.company_id == self._company_id, WALLET.c.id == wallet_id)

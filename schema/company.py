@@ -116,7 +116,9 @@ class Viewer(Node):
         resolver=_own_company, description="His company. Null for an operator whose token names none."
     )
     permissions: list[Permission] = strawberry.field(description="What the token allows.")
-    expires_at: datetime = strawberry.field(description="When the token stops working.")
+    expires_at: datetime | None = strawberry.field(
+        description="When the token stops working. Null for an API key, which works until it is revoked."
+    )
 
 
 def viewer_of(context: Context) -> Viewer:

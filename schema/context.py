@@ -7,7 +7,7 @@ from asyncio import Task, ensure_future
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 import strawberry
@@ -15,12 +15,24 @@ import strawberry
 from domain.access import Permission, Scope, Viewer
 from domain.payments import Processors
 from persistence.begin import Begin
+from persistence.changes import Changes
 from persistence.database import Database
 from schema.connections import CursorSeal
 from schema.loaders import Loaders
 
 RenewDue = Callable[[Scope, datetime], Coroutine[Any, Any, object]]
 """Runs the renewals that are due in a scope's company (R9); cheap when none is. Never called without a company."""
+
+ExportUrl = Callable[[UUID, UUID, datetime, str], str]
+"""The signed link of (company, export, expiry, file name)."""
+CheckUrl = Callable[[str], Awaitable[None]]
+"""That a webhook endpoint may be there. Raises InvalidInput."""
+
+
+class SecretBox(Protocol):
+    """Seals secrets that have to be read again, so that a copy of the database does not give them away."""
+
+    def seal(self, secret: str) -> str: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +49,11 @@ class Context:
     renew_due: RenewDue
     processors: Processors
     """Where cards are saved and charged."""
+    changes: Changes
+    """Tells subscriptions when to look again."""
+    export_url: ExportUrl
+    secrets: SecretBox
+    check_webhook_url: CheckUrl
     loaders: Loaders = field(init=False)
     _renewals: dict[Scope, Task[object]] = field(init=False, default_factory=dict)
 

@@ -6,40 +6,17 @@ object has one id and no other spelling of it.
 
 import re
 from collections.abc import Iterable
-from enum import StrEnum
 from hashlib import blake2b
 from uuid import UUID
 
 import strawberry
 
 from domain.errors import InvalidInput
+from domain.public_ids import IdKind, public_id
+
+__all__ = ["NOTHING", "IdKind", "decode", "encode", "parse", "require", "require_all", "viewer_value"]
 
 _ID = re.compile(r"([a-z]{3})_([0-9a-f]{32})")
-
-
-class IdKind(StrEnum):
-    """The type an id is of, by its prefix."""
-
-    VIEWER = "viw"
-    COMPANY = "com"
-    OFFICE = "off"
-    MEMBER = "mem"
-    GROUP = "grp"
-    CONTACT = "con"
-    WALLET = "wal"
-    PLAN_USAGE = "plu"
-    USAGE_RECORD = "use"
-    RATE = "rat"
-    RATE_CARD = "crd"
-    REJECTED_USAGE = "rej"
-    POSTING = "pos"
-    HOLD = "hld"
-    ACTIVITY = "act"
-    TOP_UP = "top"
-    PAYMENT_METHOD = "pay"
-    CARD_SETUP = "set"
-    AUTO_RECHARGE = "aut"
-    """Its value is the office's."""
 
 
 NOTHING = UUID(int=0)
@@ -49,7 +26,7 @@ _KINDS = {kind.value: kind for kind in IdKind}
 
 
 def encode(kind: IdKind, value: UUID) -> strawberry.ID:
-    return strawberry.ID(f"{kind.value}_{value.hex}")
+    return strawberry.ID(public_id(kind, value))
 
 
 def parse(text: str) -> tuple[IdKind, UUID] | None:

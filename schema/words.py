@@ -146,6 +146,9 @@ describe(
         "ADJUST_WALLETS": "Put a wallet right, with a reason.",
         "SETTLE_INVOICES": "Record that invoices were paid.",
         "VIEW_ACTIVITY": "Read the audit trail.",
+        "MANAGE_SETTINGS": "Change the company's settings.",
+        "MANAGE_API_KEYS": "Make and revoke API keys.",
+        "MANAGE_WEBHOOKS": "Decide which endpoints are told what happens.",
     },
 )
 describe(

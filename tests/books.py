@@ -87,6 +87,7 @@ class Office:
             universal_micros=0,
             next_sequence=1,
             renew_due_at=opened_at,
+            watch_due_at=opened_at,
         )
         books = Books(funds, opened_at, lambda: UUID(int=next(ids)))
         open_first_cycle(books, opened_at)

@@ -5,6 +5,8 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from api.deliveries import Deliveries
+from api.sealing import FernetBox
 from domain.access import Role, Viewer
 from domain.money import Amount, Micros, parse_micros
 from domain.payments import Processors
@@ -35,6 +37,10 @@ class Shop:
     @property
     def processors(self) -> Processors:
         return Processors(self.processor)
+
+    @property
+    def deliveries(self) -> Deliveries:
+        return Deliveries(self.world.database, FernetBox("a key for tests"), allows_private=True)
 
     @property
     def admin(self) -> Viewer:

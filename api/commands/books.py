@@ -77,15 +77,21 @@ def renew() -> None:
 
 def settle() -> None:
     """Do one round of what the server's worker does, now: collect top-ups, give refunds, judge, renew."""
+    from api.deliveries import Deliveries
     from api.payments.processors import build_processors, close_processors
+    from api.sealing import FernetBox
     from api.worker import JobsFailed, run_once
 
     async def story(database: Database, begin: Begin) -> dict[str, int]:
-        processors = build_processors(settings_or_fail(), database)
+        settings = settings_or_fail()
+        processors = build_processors(settings, database)
+        box = FernetBox(settings.signing_key)
+        deliveries = Deliveries(database, box, allows_private=settings.webhooks_allow_private)
         try:
-            return await run_once(begin, processors, utc_now())
+            return await run_once(begin, processors, deliveries, utc_now())
         finally:
             close_processors(processors)
+            await deliveries.close()
 
     try:
         done = run(story, makes_database=False)

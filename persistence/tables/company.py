@@ -56,9 +56,12 @@ class Office(SQLModel, table=True):
     """The number of the office's next charge or posting; drawn under the lock on this row."""
     renew_due_at: datetime = Field(sa_type=UtcDateTime)
     """When the next cycle has to be opened or closed (R9): the one moment every writer and reader looks at."""
+    watch_due_at: datetime = Field(sa_type=UtcDateTime)
+    """When its alerts are judged next (R38, R39): soon after it spent, and when its local day ends."""
     created_at: datetime = Field(sa_type=UtcDateTime)
     __table_args__ = (
         UniqueConstraint("company_id", "slug", name="uq_office_slug"),
+        Index("ix_office_watch_due", "watch_due_at"),
         of_company([], "company", []),
         CheckConstraint("anchor_day BETWEEN 1 AND 31", name="ck_office_anchor_day"),
     )

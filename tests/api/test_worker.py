@@ -144,7 +144,7 @@ async def test_it_is_woken_by_the_transaction_that_leaves_it_something(
     """Nobody waits for the next look: here that would take a minute."""
     monkeypatch.setattr(worker_module, "LOOK_SECONDS", 60.0)
     shop = await recharging(database)
-    worker = Worker(database, shop.world.begin, shop.processors)
+    worker = Worker(database, shop.world.begin, shop.processors, shop.deliveries)
     shop.world.begin.on_intent = worker.wake
 
     async with worker.working():
@@ -163,7 +163,7 @@ async def test_a_renewal_that_is_due_when_a_server_starts_is_done(database: Data
         return (await database.rows(select(OFFICE.c.renew_due_at)))[0].renew_due_at > utc_now()
 
     assert not await is_renewed()
-    async with Worker(database, shop.world.begin, shop.processors).working():
+    async with Worker(database, shop.world.begin, shop.processors, shop.deliveries).working():
         await until(is_renewed, seconds=5)
     await assert_books_hold(database)
 
@@ -187,7 +187,7 @@ async def test_a_job_that_fails_is_logged_without_values_and_does_not_stop_the_o
         return await has_settled(database, 1) and broken > 0
 
     with caplog.at_level(logging.ERROR):
-        async with Worker(database, Broken(database), shop.processors).working():
+        async with Worker(database, Broken(database), shop.processors, shop.deliveries).working():
             await until(is_done, seconds=5)
             await asyncio.sleep(0.5)
     messages = [record.getMessage() for record in caplog.records]
@@ -220,7 +220,7 @@ async def test_a_processor_that_hangs_keeps_neither_the_others_waiting_nor_the_s
     await shop.spend(6)
     [first] = await shop.recharges()
     hanging.hangs_for = first.id
-    worker = Worker(database, shop.world.begin, Processors(hanging))
+    worker = Worker(database, shop.world.begin, Processors(hanging), shop.deliveries)
 
     async def is_taken_up() -> bool:
         return (await shop.now_is(first)).attempt_count == 1
@@ -249,7 +249,7 @@ async def test_a_database_that_is_gone_is_waited_for(
 
     monkeypatch.setattr(worker_module, "find_due_work", find)
 
-    async with Worker(sqlite_database, shop.world.begin, shop.processors).working():
+    async with Worker(sqlite_database, shop.world.begin, shop.processors, shop.deliveries).working():
         await asyncio.sleep(1.2)
         assert await states(sqlite_database) == ["PENDING"]
         is_gone = False
@@ -269,7 +269,7 @@ async def test_an_idle_worker_reads_once_a_look_and_locks_nothing(sqlite_databas
     path = str(sqlite_database.url.database)
     with sqlite3.connect(path, isolation_level=None) as other:
         other.execute("BEGIN IMMEDIATE")
-        async with Worker(sqlite_database, shop.world.begin, shop.processors).working():
+        async with Worker(sqlite_database, shop.world.begin, shop.processors, shop.deliveries).working():
             await asyncio.sleep(1.6)
         other.execute("ROLLBACK")
     looks = [statement for statement in statements if "EXISTS" in statement]

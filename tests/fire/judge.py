@@ -14,6 +14,8 @@ from uuid import UUID
 from sqlalchemy import select
 
 from api.clock import utc_now
+from api.deliveries import Deliveries
+from api.sealing import FernetBox
 from api.worker import run_once
 from domain.purchases import LEASE
 from persistence.begin import Begin
@@ -44,6 +46,7 @@ async def until_at_rest(database: Database, *, own_seconds: float, ahead: timede
     """
     begun = time.monotonic()
     processors, door = processors_of(database), Begin(database)
+    deliveries = Deliveries(database, FernetBox("a key for tests"))
     pending: list[object] = []
     while (waited := time.monotonic() - begun) < REST_SECONDS:
         pending = [
@@ -53,7 +56,7 @@ async def until_at_rest(database: Database, *, own_seconds: float, ahead: timede
         if not pending:
             return waited
         if waited > own_seconds:
-            await run_once(door, processors, utc_now() + ahead)
+            await run_once(door, processors, deliveries, utc_now() + ahead)
         await asyncio.sleep(0.2)
     raise AssertionError(f"Not at rest after {REST_SECONDS} seconds: {pending}")
 

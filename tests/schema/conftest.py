@@ -3,13 +3,17 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 import pytest
 from strawberry.types import ExecutionResult
 
+from api.deliveries import Deliveries
+from api.downloads import DownloadLinks
 from api.payments.sandbox import SandboxProcessor
 from api.payments.sandbox_links import SandboxLinks
+from api.sealing import FernetBox
 from domain.access import Role, Scope, Viewer
 from domain.catalogue import Cadence, Direction, Service, UsageType, WalletKind
 from domain.payments import Processors
@@ -28,6 +32,7 @@ from domain.usage import (
     Traffic,
     UsageEvent,
 )
+from persistence.changes import Changes
 from persistence.database import Database
 from persistence.sandbox_store import SandboxStore
 from schema.context import Context
@@ -54,6 +59,10 @@ class House:
     def database(self) -> Database:
         return self.world.database
 
+    @cached_property
+    def changes(self) -> Changes:
+        return Changes(self.database)
+
     @property
     def processors(self) -> Processors:
         links = SandboxLinks("https://farebox.example", CURSOR_KEY.decode())
@@ -73,6 +82,10 @@ class House:
             cursor_key=CURSOR_KEY,
             renew_due=renew,
             processors=self.processors,
+            changes=self.changes,
+            export_url=DownloadLinks("https://farebox.example", CURSOR_KEY.decode()).url,
+            secrets=FernetBox(CURSOR_KEY.decode()),
+            check_webhook_url=Deliveries(self.database, FernetBox(CURSOR_KEY.decode())).check_url,
         )
 
     async def run(

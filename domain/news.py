@@ -1,0 +1,28 @@
+"""News: what a partner's endpoint is told, by topic. Written down with what it tells, delivered afterwards.
+
+Which endpoints are told is decided when the books are saved; a rule only says what happened.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+
+class Topic(StrEnum):
+    WALLET_LOW = "WALLET_LOW"
+    RECHARGE_SETTLED = "RECHARGE_SETTLED"
+    RECHARGE_DECLINED = "RECHARGE_DECLINED"
+    RECHARGE_SKIPPED = "RECHARGE_SKIPPED"
+    RECHARGE_SWITCHED_OFF = "RECHARGE_SWITCHED_OFF"
+    CREDITS_PURCHASED = "CREDITS_PURCHASED"
+    ALERT_RAISED = "ALERT_RAISED"
+    USAGE_REJECTED = "USAGE_REJECTED"
+
+
+class News(NamedTuple):
+    """One thing that happened to one office; when and to whom is known where it is written down."""
+
+    topic: Topic
+    facts: Mapping[str, Any]
+    """The `data` of the message besides the office: JSON values, named as GraphQL names them, money as
+    `{"amount": "12.500000", "currencyCode": "USD"}`, ids as `domain.public_ids` writes them."""
