@@ -15,14 +15,16 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Mount, Route
+from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 
-from api.auth import Authenticator, Resolve
+from api.auth import Authenticator, FindKey, Resolve, find_no_key
 from api.clock import utc_now
 from api.endpoint import GraphQLEndpoint
 from api.graphiql import STATIC_PATH, GraphiQLPage, static_files
+from api.operations import Operations
 from api.response_headers import SafeHeaders
 from api.settings import Settings
+from api.socket import GraphQLSocket
 from domain.access import Viewer
 from persistence.outages import MAY_BE_OUTAGES, is_outage, told_briefly
 
@@ -39,24 +41,21 @@ def build_app(
     *,
     schema: strawberry.Schema,
     resolve: Resolve,
+    find_key: FindKey = find_no_key,
     context_for: Callable[[Viewer], object],
     ready: Ready,
     lifespan: Lifespan | None = None,
     clock: Callable[[], datetime] = utc_now,
     more_routes: Sequence[BaseRoute] = (),
 ) -> Starlette:
-    """`resolve` finds the viewer a token names; `context_for` makes what resolvers read, anew for each request."""
+    """`resolve` finds the viewer a token names, `find_key` that of an API key; `context_for` makes what resolvers read,
+    anew for each request."""
     page = GraphiQLPage(settings) if settings.serves_graphiql else None
-    endpoint = GraphQLEndpoint(
-        schema,
-        authenticator=Authenticator(settings, resolve),
-        context_for=context_for,
-        clock=clock,
-        has_introspection=settings.introspection,
-        page=page,
-    )
+    operations = Operations(schema, context_for=context_for, has_introspection=settings.introspection)
+    authenticator = Authenticator(settings, resolve, find_key=find_key)
     routes: list[BaseRoute] = [
-        Route("/graphql", endpoint),
+        Route("/graphql", GraphQLEndpoint(operations, authenticator=authenticator, clock=clock, page=page)),
+        WebSocketRoute("/graphql", GraphQLSocket(operations, authenticator=authenticator, clock=clock)),
         Route("/healthz", _is_alive, methods=["GET"]),
         Route("/readyz", _readiness(ready), methods=["GET"]),
         *more_routes,

@@ -1,8 +1,9 @@
-"""Who is calling: a bearer token is checked here, and nowhere else.
+"""Who is calling: a bearer token or an API key is checked here, and nowhere else.
 
 HS256 tokens are signed with this server's own key, RS256 and ES256 tokens with a key that an identity
 provider publishes. Each algorithm has its own keys, so a public key can never pass for a secret. A token says
-who and where in slugs; what those are today is looked up for every request.
+who and where in slugs; what those are today is looked up for every request. A bearer that begins like an API key is
+never read as a token.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -15,8 +16,18 @@ from api.claims import AuthenticationError, Claims, read_claims, write_claims
 from api.published_keys import KeySetError, PublishedKeys
 from api.settings import Settings
 from domain.access import Viewer
+from domain.api_keys import SECRET_MARK
 
-__all__ = ["AuthenticationError", "Authenticator", "Claims", "KeySetError", "Resolve", "issue_token"]
+__all__ = [
+    "AuthenticationError",
+    "Authenticator",
+    "Claims",
+    "FindKey",
+    "KeySetError",
+    "Resolve",
+    "find_no_key",
+    "issue_token",
+]
 
 MAX_TOKEN_CHARACTERS = 8_192
 
@@ -26,19 +37,36 @@ PUBLISHED_ALGORITHMS = frozenset({"RS256", "ES256"})
 
 Resolve = Callable[[Claims], Awaitable[Viewer | None]]
 """Finds the company and the offices; None when one of them is not known."""
+FindKey = Callable[[str, datetime], Awaitable[Viewer]]
+"""Finds whose API key a secret is, at this moment. Raises AuthenticationError."""
+
+
+async def find_no_key(_secret: str, _now: datetime) -> Viewer:
+    raise AuthenticationError("There are no API keys here.")
 
 
 class Authenticator:
     """Makes a viewer of the `Authorization` header."""
 
-    def __init__(self, settings: Settings, resolve: Resolve, *, keys: PublishedKeys | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        resolve: Resolve,
+        *,
+        keys: PublishedKeys | None = None,
+        find_key: FindKey = find_no_key,
+    ) -> None:
         self._settings = settings
         self._resolve = resolve
+        self._find_key = find_key
         self._keys = keys or (PublishedKeys(settings.jwks_url) if settings.jwks_url else None)
 
     async def viewer(self, authorization: str | None, *, now: datetime) -> Viewer:
         """The caller. Raises AuthenticationError, and KeySetError while the issuer's keys cannot be had."""
-        claims = read_claims(self._settings, await self._verified(_bearer(authorization)), now=now)
+        bearer = _bearer(authorization)
+        if bearer.startswith(SECRET_MARK):
+            return await self._find_key(bearer, now)
+        claims = read_claims(self._settings, await self._verified(bearer), now=now)
         viewer = await self._resolve(claims)
         if viewer is None:
             raise AuthenticationError("The company or an office that this token names is not known here.")

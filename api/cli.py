@@ -2,7 +2,7 @@
 
 import typer
 
-from api.commands import books, imports, serving
+from api.commands import books, export, imports, serving
 
 app = typer.Typer(
     name="farebox",
@@ -19,6 +19,7 @@ app.command()(imports.apply)
 app.command("import-rates")(imports.import_rates)
 app.command("import-usage")(imports.import_usage_file)
 app.command()(imports.replay)
+app.command()(export.export)
 app.command()(books.renew)
 app.command()(books.settle)
 app.command("settle-invoice")(books.settle_invoice)

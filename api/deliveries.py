@@ -1,24 +1,206 @@
-"""News is delivered to partners' endpoints, in the form of Standard Webhooks."""
+"""News is delivered to partners' endpoints: what is due is claimed, sent, and what became of it written down.
 
-from datetime import datetime
+At least once: a process that dies between sending and writing sends again, with the same `webhook-id`. In no certain
+order. An endpoint that is slow, or does not answer, keeps no other waiting: of one endpoint only two are under way.
+"""
 
-from api.sealing import FernetBox
+import asyncio
+import logging
+import random
+import secrets
+import ssl
+import time
+from collections import Counter
+from contextlib import suppress
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from api.sealing import CannotOpen, FernetBox
+from api.webhook_address import Resolve, check_url, resolve
+from api.webhook_sender import ATTEMPT_SECONDS, GONE, Message, Outcome, Sender
+from domain.webhooks import next_attempt
 from persistence.database import Database
+from persistence.webhook_claims import (
+    Claimed,
+    Due,
+    claim,
+    find_due,
+    forget_old,
+    note_delivered,
+    note_failed,
+    note_gone,
+)
+
+logger = logging.getLogger(__name__)
+
+LEASE = timedelta(seconds=60)
+"""So long a message is left to whoever claimed it; an attempt is over long before."""
+AT_ONCE = 8
+"""Attempts that one run has under way."""
+AT_ONCE_TO_ONE = 2
+"""Attempts that one process has under way to one endpoint, whatever its runs."""
+FOUND_AT_ONCE = 100
+RUN_SECONDS = 30.0
+"""After that a run begins no attempt any more."""
+KEPT = timedelta(days=30)
+"""Deliveries that wait no more are forgotten so long after they were made."""
+TIDY_SECONDS = 3_600.0
+FORGOTTEN_AT_ONCE = 1_000
+_UNREADABLE = "The secret cannot be read: the server's key was changed. Rotate the secret."
 
 
 class Deliveries:
     """What the worker delivers with. `allows_private`: endpoints may lie in private networks, too."""
 
-    def __init__(self, database: Database, box: FernetBox, *, allows_private: bool = False) -> None:
+    def __init__(
+        self,
+        database: Database,
+        box: FernetBox,
+        *,
+        allows_private: bool = False,
+        resolve: Resolve = resolve,
+        attempt_seconds: float = ATTEMPT_SECONDS,
+        verifies_with: ssl.SSLContext | None = None,
+    ) -> None:
         self._database = database
         self._box = box
         self._allows_private = allows_private
+        self._sender = Sender(
+            resolve, allows_private=allows_private, attempt_seconds=attempt_seconds, verifies_with=verifies_with
+        )
+        self._under_way: Counter[UUID] = Counter()
+        """By endpoint."""
+        self._tidied_at: float | None = None
+        """By the clock that only runs forward."""
 
     async def check_url(self, url: str) -> None:
         """That an endpoint may be there. Raises InvalidInput."""
+        check_url(url, allows_private=self._allows_private)
 
     async def deliver_due(self, now: datetime) -> int:
-        """Delivers what is due; the number of attempts. Safe to run anywhere, by many at once."""
-        return 0
+        """Delivers what is due; the number of attempts. Safe to run anywhere, by many at once.
 
-    async def close(self) -> None: ...
+        Raises ExceptionGroup with all that could not be written down: those are due again when their lease ends.
+        """
+        run = _Run(self._database, self._box, self._sender, self._under_way, now)
+        count = await run.deliver()
+        await self._tidy(now)
+        return count
+
+    async def _tidy(self, now: datetime) -> None:
+        begun = time.monotonic()
+        if self._tidied_at is None or begun - self._tidied_at > TIDY_SECONDS:
+            self._tidied_at = begun
+            await forget_old(self._database, now - KEPT, limit=FORGOTTEN_AT_ONCE)
+
+    async def close(self) -> None:
+        await self._sender.close()
+
+
+class _Run:
+    """One run over what is due. Its time goes on from `now`."""
+
+    def __init__(
+        self, database: Database, box: FernetBox, sender: Sender, under_way: Counter[UUID], now: datetime
+    ) -> None:
+        self._database = database
+        self._box = box
+        self._sender = sender
+        self._under_way = under_way
+        self._now = now
+        self._begun = time.monotonic()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._failures: list[Exception] = []
+        self._count = 0
+
+    def _moment(self) -> datetime:
+        return self._now + timedelta(seconds=time.monotonic() - self._begun)
+
+    async def deliver(self) -> int:
+        """How many attempts were made. Raises ExceptionGroup."""
+        try:
+            while True:
+                await self._begin_some()
+                if not self._tasks:
+                    break
+                await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._failures:
+            raise ExceptionGroup(f"{len(self._failures)} deliveries could not be written down.", self._failures)
+        return self._count
+
+    async def _begin_some(self) -> None:
+        """Until all places are taken, or nothing that may be begun is due."""
+        try:
+            while self._failures == [] and time.monotonic() - self._begun < RUN_SECONDS:
+                busy = [endpoint for endpoint, count in self._under_way.items() if count >= AT_ONCE_TO_ONE]
+                found = await find_due(self._database, self._moment(), but_of=busy, limit=FOUND_AT_ONCE)
+                if not [due for due in found if await self._begin(due)]:
+                    break
+        except Exception as error:
+            self._failures.append(error)
+
+    async def _begin(self, due: Due) -> bool:
+        """Whether there was a place for it; not whether nobody else was faster."""
+        if len(self._tasks) >= AT_ONCE or self._under_way[due.endpoint_id] >= AT_ONCE_TO_ONE:
+            return False
+        self._under_way[due.endpoint_id] += 1
+        claimed = None
+        try:
+            moment = self._moment()
+            claimed = await claim(self._database, due, moment, moment + LEASE)
+        finally:
+            if claimed is None:
+                self._leave(due.endpoint_id)
+        if claimed is not None:
+            self._count += 1
+            task = asyncio.create_task(self._attempt(claimed), name="farebox delivery")
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        return True
+
+    def _leave(self, endpoint_id: UUID) -> None:
+        self._under_way[endpoint_id] -= 1
+        if self._under_way[endpoint_id] <= 0:
+            del self._under_way[endpoint_id]
+
+    async def _attempt(self, claimed: Claimed) -> None:
+        try:
+            await self._note(claimed, await self._send(claimed))
+        except Exception as error:
+            self._failures.append(error)
+        finally:
+            self._leave(claimed.endpoint_id)
+
+    async def _send(self, claimed: Claimed) -> Outcome:
+        newest, *earlier = claimed.sealed_secrets
+        try:
+            opened = [self._box.open(newest)]
+        except CannotOpen:
+            return Outcome(None, _UNREADABLE)
+        for sealed in earlier:
+            with suppress(CannotOpen):
+                opened.append(self._box.open(sealed))
+        try:
+            return await self._sender.send(
+                Message(claimed.message_id, claimed.body, claimed.url, opened), self._moment()
+            )
+        except Exception:
+            number = secrets.token_hex(6)
+            logger.exception("Incident %s: a message could not be sent", number)
+            return Outcome(None, f"It could not be sent (incident {number}).")
+
+    async def _note(self, claimed: Claimed, outcome: Outcome) -> None:
+        moment = self._moment()
+        if outcome.problem is None and outcome.status is not None:
+            await note_delivered(self._database, claimed, outcome.status, moment)
+        elif outcome.status == GONE:
+            await note_gone(self._database, claimed, status=GONE, problem=outcome.problem or "", now=moment)
+        else:
+            spread = random.uniform(-1, 1)  # noqa: S311 - jitter, not a secret
+            due_at = next_attempt(moment, claimed.failed_count, spread=spread, asked=outcome.asked_pause)
+            problem = outcome.problem or ""
+            await note_failed(self._database, claimed, status=outcome.status, problem=problem, due_at=due_at)

@@ -65,12 +65,17 @@ class Document:
         """Whether this operation carries a batch and does nothing else. Asked before validation too."""
         if operation.operation is not OperationType.MUTATION:
             return False
-        return all(field in LARGE_FIELDS for field in self._root_fields(operation.selection_set, set()))
+        return all(field.name.value in LARGE_FIELDS for field in self._root_fields(operation.selection_set, set()))
 
-    def _root_fields(self, selections: SelectionSetNode, seen: set[str]) -> Iterator[str]:
+    def root_key(self, operation: OperationDefinitionNode) -> str:
+        """The name under which the first root field is answered; a subscription has no other."""
+        field = next(self._root_fields(operation.selection_set, set()))
+        return (field.alias or field.name).value
+
+    def _root_fields(self, selections: SelectionSetNode, seen: set[str]) -> Iterator[FieldNode]:
         for selection in selections.selections:
             if isinstance(selection, FieldNode):
-                yield selection.name.value
+                yield selection
             elif isinstance(selection, FragmentSpreadNode):
                 fragment = self.fragments.get(selection.name.value)
                 if fragment is not None and fragment.name.value not in seen:

@@ -9,6 +9,7 @@ from typing import Final
 GRAPHQL_RESPONSE: Final = "application/graphql-response+json"
 JSON: Final = "application/json"
 HTML: Final = "text/html"
+EVENT_STREAM: Final = "text/event-stream"
 
 MAX_ACCEPT_RANGES = 50
 
@@ -22,6 +23,18 @@ def choose_media_type(accept: str | None) -> str | None:
     if newer and newer >= ranges.get(JSON, 0.0):
         return GRAPHQL_RESPONSE
     return JSON if plain > 0 else None
+
+
+def wants_events(accept: str | None, *, is_subscription: bool) -> bool:
+    """Whether the answer is to be an event stream: of a subscription to who takes one, of the rest to who prefers it.
+
+    Some clients name every type they could read, whatever they ask for. A wildcard means no event stream.
+    """
+    ranges = _ranges(accept or "")
+    events = ranges.get(EVENT_STREAM, 0.0)
+    if is_subscription:
+        return events > 0
+    return events > max(_quality(ranges, JSON), ranges.get(GRAPHQL_RESPONSE, 0.0))
 
 
 def prefers_html(accept: str | None) -> bool:

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 from api.settings import Environment, Settings
 from persistence.begin import Begin
+from persistence.changes import Changes
 from persistence.database import Database
 from persistence.revision import is_current
 
@@ -26,10 +27,12 @@ async def prepare(settings: Settings, database: Database) -> None:
 
 @asynccontextmanager
 async def opened(settings: Settings) -> AsyncIterator[tuple[Database, Begin]]:
-    """A prepared database and the door to it, for one command."""
+    """A prepared database and the door to it, for one command. Servers are told of what it commits."""
     database = Database(settings.database_url)
+    changes = Changes(database)
     try:
         await prepare(settings, database)
-        yield database, Begin(database)
+        async with changes.running():
+            yield database, Begin(database, changes=changes)
     finally:
         await database.close()

@@ -74,6 +74,13 @@ def json_response(
     body: Mapping[str, Any], media_type: str, *, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> Response:
     """Raises orjson.JSONEncodeError when the body is nested deeper than JSON is written here (254 levels)."""
-    response = Response(orjson.dumps(body), status, headers)
+    return raw_response(orjson.dumps(body), media_type, status=status, headers=headers)
+
+
+def raw_response(
+    body: bytes, media_type: str, *, status: int = 200, headers: Mapping[str, str] | None = None
+) -> Response:
+    """`body` is JSON already."""
+    response = Response(body, status, headers)
     response.headers["content-type"] = f"{media_type}; charset=utf-8"
     return response

@@ -39,12 +39,12 @@ async def read_post(request: Request) -> GraphQLRequest:
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise refusal(415, "Send the request without `Content-Encoding`.")
     body = await _read_body(request)
-    found = _json(body, "The body")
+    found = read_json(body, "The body")
     if isinstance(found, list):
         raise refusal(400, "Send one operation a request; batches of requests are not accepted.")
     if not isinstance(found, dict):
         raise refusal(400, "The body must be a JSON object with the member `query`.")
-    return _request(found, body_bytes=len(body))
+    return read_members(found, body_bytes=len(body))
 
 
 def read_get(request: Request) -> GraphQLRequest:
@@ -65,8 +65,8 @@ def read_get(request: Request) -> GraphQLRequest:
         found[name] = value
     for name in ("variables", "extensions"):
         if name in found:
-            found[name] = _json(found[name].encode(), f"The parameter `{name}`") if found[name] else None
-    return _request(found, body_bytes=0)
+            found[name] = read_json(found[name].encode(), f"The parameter `{name}`") if found[name] else None
+    return read_members(found, body_bytes=0)
 
 
 async def _read_body(request: Request) -> bytes:
@@ -83,8 +83,11 @@ async def _read_body(request: Request) -> bytes:
     return b"".join(chunks)
 
 
-def _json(text: bytes, what: str) -> Any:
-    """orjson decides what is JSON: it takes no NaN, no number beyond a double, no lone surrogate."""
+def read_json(text: bytes, what: str) -> Any:
+    """Raises Refused, in words that begin with `what`.
+
+    orjson decides what is JSON: it takes no NaN, no number beyond a double, no lone surrogate.
+    """
     try:
         found = orjson.loads(text)
         json.loads(text, object_pairs_hook=_refuse_double_members)
@@ -101,7 +104,8 @@ def _refuse_double_members(pairs: list[tuple[str, Any]]) -> None:
         raise refusal(400, "An object in the request has the same member twice.")
 
 
-def _request(found: Mapping[str, Any], *, body_bytes: int) -> GraphQLRequest:
+def read_members(found: Mapping[str, Any], *, body_bytes: int) -> GraphQLRequest:
+    """The request that these members make, each of the right kind. Raises Refused."""
     query, name = found.get("query"), found.get("operationName")
     variables, extensions = found.get("variables"), found.get("extensions")
     if extensions is not None and not isinstance(extensions, dict):

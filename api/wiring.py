@@ -13,7 +13,8 @@ from api.app import build_app
 from api.claims import Claims
 from api.clock import utc_now
 from api.deliveries import Deliveries
-from api.downloads import DownloadLinks
+from api.downloads import DownloadLinks, Downloads
+from api.key_ring import KeyRing
 from api.opening import prepare
 from api.payments.processors import build_processors, close_processors, payment_routes
 from api.sealing import FernetBox
@@ -38,10 +39,11 @@ def serve_app(settings: Settings | None = None) -> Starlette:
         house.settings,
         schema=schema,
         resolve=house.resolve,
+        find_key=house.api_keys.viewer,
         context_for=house.context_for,
         ready=house.ready,
         lifespan=house.lifespan,
-        more_routes=house.payment_routes(),
+        more_routes=[*house.payment_routes(), house.downloads.route()],
     )
 
 
@@ -51,12 +53,14 @@ class _House:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._database = Database(settings.database_url)
+        self.api_keys = KeyRing(self._database)
         self._changes = Changes(self._database)
         self._begin = Begin(self._database, changes=self._changes)
         self._processors = build_processors(settings, self._database)
         self._box = FernetBox(settings.signing_key)
         self._deliveries = Deliveries(self._database, self._box, allows_private=settings.webhooks_allow_private)
         self._links = DownloadLinks(settings.public_url, settings.signing_key)
+        self.downloads = Downloads(self._database, self._links)
         self._worker = Worker(self._database, self._begin, self._processors, self._deliveries)
         self._begin.on_intent = self._worker.wake
         self._cursor_key = hmac.digest(settings.signing_key.encode(), b"cursors", hashlib.sha256)
@@ -115,4 +119,5 @@ class _House:
             yield
         close_processors(self._processors)
         await self._deliveries.close()
+        await self.api_keys.close()
         await self._database.close()

@@ -20,6 +20,7 @@ from domain.money import Micros
 from domain.periods import local_day
 from domain.rates import RateBook
 from domain.rating import Rated, check_time, rate_event
+from domain.rejection_news import tell_rejected
 from domain.renewal import backfill_cycle, close, reopen
 from domain.reservations import capture, coverage_of
 from domain.usage import KEPT_REJECTIONS, Rejected, RejectionCode, UsageEvent
@@ -57,6 +58,7 @@ class KnownRejection(NamedTuple):
     id: UUID
     office_id: UUID
     attempt_count: int
+    code: RejectionCode
 
 
 class Known(NamedTuple):
@@ -247,7 +249,16 @@ def charge_batch(
     for at in sorted(range(len(events)), key=lambda at: (events[at].occurred_at, *reversed(events[at].key))):
         decisions[at] = fold.decide(events[at], is_backfill=is_backfill)
     _close_again(books)
-    return Charged([fold.final(decision) for decision in decisions if decision], fold.charges, fold.notes)
+    charged = Charged([fold.final(decision) for decision in decisions if decision], fold.charges, fold.notes)
+    _tell_rejected(books, charged, known)
+    return charged
+
+
+def _tell_rejected(books: Books, charged: Charged, known: Known) -> None:
+    office_id = books.funds.office.id
+    kept = {key: earlier.code for key, earlier in known.rejections.items() if earlier.office_id == office_id}
+    rejected = [(one.event, one.rejection.code, one.rejection.field) for one in charged.decisions if one.rejection]
+    tell_rejected(books, rejected, kept)
 
 
 class Split(NamedTuple):

@@ -24,7 +24,7 @@ from domain.periods import YearMonth
 from domain.rates import Increment
 from domain.waterfall import COMMITMENT_BIT, PLAN_BIT, UNIVERSAL_BIT, Coverage, Payment
 
-_SERVICE_WORDS = {
+SERVICE_WORDS = {
     Service.CALLING: "calling",
     Service.MESSAGING: "messaging",
     Service.SPEECH_IVR: "speech IVR",
@@ -32,7 +32,7 @@ _SERVICE_WORDS = {
     Service.FAX: "fax",
     Service.AI_AGENT: "AI agent",
 }
-_TYPE_WORDS = {
+TYPE_WORDS = {
     UsageType.LOCAL: "local calls",
     UsageType.DOMESTIC: "domestic calls",
     UsageType.INTERNATIONAL: "international calls",
@@ -193,14 +193,14 @@ def _priced(charge: Paid, currency: str) -> str:
 
 
 def _planned(charge: Paid, currency: str) -> str:
-    service = _SERVICE_WORDS[charge.service]
+    service = SERVICE_WORDS[charge.service]
     match charge.coverage:
         case Coverage.FREE:
             return "Usage without a price draws nothing from the plan." if charge.list_price_micros else _NOTHING
         case Coverage.NO_ALLOWANCE:
             return f"The plan includes no allowance for {service} usage."
         case Coverage.NOT_COVERED:
-            return f"The plan's {service} allowance does not cover {_TYPE_WORDS[charge.usage_type]}."
+            return f"The plan's {service} allowance does not cover {TYPE_WORDS[charge.usage_type]}."
         case Coverage.USED_UP:
             return f"The plan's {service} allowance was already used up."
         case Coverage.COVERED:
@@ -223,7 +223,7 @@ def _covered(charge: Paid, currency: str) -> str:
 def _committed(charge: Paid, currency: str) -> str:
     kind = COMMITMENT_OF.get(charge.service)
     if kind is None:
-        return f"No prepaid commitment pays for {_SERVICE_WORDS[charge.service]} usage."
+        return f"No prepaid commitment pays for {SERVICE_WORDS[charge.service]} usage."
     name = WALLET_NAMES[kind]
     if not charge.has_commitment:
         return f"The office has no {name.lower() if kind is WalletKind.CALLING else name}."

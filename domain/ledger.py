@@ -90,8 +90,12 @@ class Books:
         """The number of a charge or posting. Whatever draws one may bring an alert, which is judged soon after."""
         number = self.funds.next_sequence
         self.funds.next_sequence = number + 1
-        self.funds.watch_due_at = min(self.funds.watch_due_at, self.now + WATCH_PAUSE)
+        self.watch_soon()
         return number
+
+    def watch_soon(self) -> None:
+        """Also to be called by what moves no money but may bring an alert or end one: settings and plans."""
+        self.funds.watch_due_at = min(self.funds.watch_due_at, self.now + WATCH_PAUSE)
 
     def into_universal(self, amount: Micros, source: str, details: Details = _NO_DETAILS) -> None:
         """Adds to universal credits; an amount of nothing leaves no posting."""

@@ -9,12 +9,12 @@ from datetime import datetime
 from typing import NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
-from domain.activity import Activity
 from domain.cards import Cardholder
 from domain.collection import Payer
 from domain.funds import AllowanceTerms, CommitmentTerms
 from domain.hold_work import HoldWork
 from domain.holds import Hold
+from domain.key_work import KeyWork
 from domain.ledger import Books
 from domain.payments import ProcessorKind
 from domain.provisioning import (
@@ -31,6 +31,8 @@ from domain.refund_work import RefundWork
 from domain.refunds import Refund
 from domain.top_ups import TopUp
 from domain.usage import OfficeReference, RejectionCode, UsageEvent
+from domain.watch_work import SettingsWork, WatchWork
+from domain.webhook_work import WebhookWork
 
 T = TypeVar("T")
 
@@ -48,12 +50,12 @@ class DirectorySync(NamedTuple):
     contacts: DirectoryCounts
 
 
-class Work(HoldWork, RefundWork, Protocol):
+class Work(HoldWork, RefundWork, WatchWork, WebhookWork, Protocol):
     """One transaction on the books of one company: a story names the part of it that it needs."""
 
 
-class PlanWork(Protocol):
-    """One transaction on the plans, the directory and the rates of one company, which it locks."""
+class PlanWork(KeyWork, SettingsWork, Protocol):
+    """One transaction on the plans, the directory, the rates and the keys of one company, which it locks."""
 
     async def stored_plan(self) -> CompanyPlan | None:
         """The company as it is, told as a plan; None when there is none of this name."""
@@ -77,8 +79,6 @@ class PlanWork(Protocol):
 
     async def save_books(self, books: Books) -> None: ...
 
-    async def save_activity(self, activity: Activity) -> None: ...
-
     async def sync_directory(
         self,
         members: Sequence[DirectoryMember] | None,
@@ -101,8 +101,11 @@ class Door(Protocol):
     def begin(self, company_id: UUID, now: datetime) -> AbstractAsyncContextManager[Work]:
         """One transaction."""
 
-    def provision(self, company: UUID | str, now: datetime) -> AbstractAsyncContextManager[PlanWork]:
-        """One transaction that changes what a company is, by id or by slug."""
+    def provision(
+        self, company: UUID | str, now: datetime, *, is_dry_run: bool = False
+    ) -> AbstractAsyncContextManager[PlanWork]:
+        """One transaction that changes what a company is, by id or by slug. A dry run is rolled back on a clean exit
+        too: nothing of it stays, and nobody is told."""
 
     async def again(self, story: Callable[[], Awaitable[T]]) -> T:
         """Runs a story that is one transaction, and runs it again when the database broke it off to order writers."""
@@ -117,6 +120,12 @@ class Door(Protocol):
 
     async def due_offices(self, company_id: UUID | None, now: datetime) -> Sequence[tuple[UUID, UUID]]:
         """(company, office) of every office that a renewal waits for; of one company, or of all."""
+
+    async def due_watches(
+        self, company_id: UUID | None, until: datetime, *, limit: int | None
+    ) -> Sequence[tuple[UUID, UUID]]:
+        """(company, office) of those whose alerts have to be judged by then, the longest due first; of one company, or
+        of all. None: however many."""
 
     async def due_recharges(self, now: datetime) -> Sequence[tuple[UUID, UUID]]:
         """(company, office) of those whose auto-recharge has to be judged again by now; not all at once if many."""

@@ -18,6 +18,7 @@ from domain.ledger import CARD, RECEIVABLE, TAX, Books, Details
 from domain.money import Amount, Micros, minor_unit_micros, money_text
 from domain.periods import local_day
 from domain.provisioning import PaymentTerms
+from domain.top_up_news import tell_settled
 from domain.top_ups import Billing, TopUp, TopUpOrigin, TopUpReason, TopUpState, tax_of
 
 LEASE = timedelta(seconds=60)
@@ -139,8 +140,12 @@ def begin_purchase(books: Books, billing: Billing, price: Price, *, requested_by
 
 
 def post_top_up(books: Books, top_up: TopUp) -> None:
-    """Of one that settles: the card or the receivable pays gross, the wallet gets net, `tax` the rest (R30)."""
+    """Of one that settles: the card or the receivable pays gross, the wallet gets net, `tax` the rest (R30).
+
+    It is news.
+    """
     source = CARD if top_up.payment_terms is PaymentTerms.CARD else RECEIVABLE
     details = Details(top_up_id=top_up.id, note=NOTES[top_up.origin])
     books.into_universal(top_up.credits_micros, source, details)
     books.move(top_up.tax_micros, source, TAX, details)
+    tell_settled(books, top_up)

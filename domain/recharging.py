@@ -21,6 +21,7 @@ from domain.money import Micros
 from domain.periods import first_instant, local_day
 from domain.provisioning import PaymentTerms
 from domain.purchases import post_top_up
+from domain.top_up_news import tell_skipped
 from domain.top_ups import Billing, TopUp, TopUpOrigin, TopUpReason, TopUpState, tax_of
 
 
@@ -114,7 +115,9 @@ def _skip(books: Books, wanted: TopUp, reason: TopUpReason) -> None:
     recharge = books.funds.recharge
     if reason is not recharge.skip_reason:
         recharge.skip_reason = reason
-        books.new_top_ups.append(replace(wanted, state=TopUpState.SKIPPED, reason=reason, due_at=None))
+        skipped = replace(wanted, state=TopUpState.SKIPPED, reason=reason, due_at=None)
+        books.new_top_ups.append(skipped)
+        tell_skipped(books, skipped)
 
 
 def _put_on_invoice(books: Books, top_up: TopUp) -> TopUp:

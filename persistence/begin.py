@@ -43,6 +43,8 @@ from persistence.tables.charging import REJECTED_USAGE
 from persistence.tables.company import OFFICE, OFFICE_NUMBER
 from persistence.top_up_claims import claim_top_ups
 from persistence.top_ups import find_top_up, read_buyer, read_payer
+from persistence.watching_work import WatchingWork
+from persistence.webhooking_work import WebhookingWork
 
 T = TypeVar("T")
 
@@ -56,7 +58,7 @@ RETRIED_MESSAGES = ("database is locked", "UNIQUE constraint failed")
 """The same, as SQLite says it."""
 
 
-class UnitOfWork(ChargingWork, FundingWork, HoldingWork, RefundingWork):
+class UnitOfWork(ChargingWork, FundingWork, HoldingWork, RefundingWork, WatchingWork, WebhookingWork):
     """See `domain.ports.Work`."""
 
 
@@ -87,11 +89,15 @@ class Begin:
             self._changes.tell(company_id, office_ids)
 
     @asynccontextmanager
-    async def provision(self, company: UUID | str, now: datetime) -> AsyncIterator[PlanWork]:
+    async def provision(
+        self, company: UUID | str, now: datetime, *, is_dry_run: bool = False
+    ) -> AsyncIterator[PlanWork]:
         async with self._database.writing() as connection:
             work = await ProvisioningWork.of(connection, company, now)
             yield work
-        if work.office_ids:
+            if is_dry_run:
+                await connection.rollback()
+        if work.office_ids and not is_dry_run:
             self._tell(work.company_id, work.office_ids)
 
     async def again(self, story: Callable[[], Awaitable[T]]) -> T:
@@ -139,6 +145,15 @@ class Begin:
         if company_id is not None:
             statement = statement.where(OFFICE.c.company_id == company_id)
         rows = await self._database.rows(statement.order_by(OFFICE.c.company_id, OFFICE.c.id))
+        return [(row.company_id, row.id) for row in rows]
+
+    async def due_watches(
+        self, company_id: UUID | None, until: datetime, *, limit: int | None
+    ) -> Sequence[tuple[UUID, UUID]]:
+        statement = select(OFFICE.c.company_id, OFFICE.c.id).where(OFFICE.c.watch_due_at <= until)
+        if company_id is not None:
+            statement = statement.where(OFFICE.c.company_id == company_id)
+        rows = await self._database.rows(statement.order_by(OFFICE.c.watch_due_at, OFFICE.c.id).limit(limit))
         return [(row.company_id, row.id) for row in rows]
 
     async def due_recharges(self, now: datetime) -> Sequence[tuple[UUID, UUID]]:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Executable, Row, Select, and_, false, func, or_, select, true, union_all
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.access import Scope
 from domain.catalogue import COMMITMENT_OF, Direction, Service, UsageType, WalletSource
@@ -46,6 +47,8 @@ class HistoryFilter:
     phone_number: str | None = None
     """E.164; either end."""
     direction: Direction | None = None
+    destination_regions: tuple[str, ...] | None = None
+    """ISO 3166-1, of the number that decided the type."""
     cost_min_micros: Micros | None = None
     cost_max_micros: Micros | None = None
     """Inclusive, both."""
@@ -61,7 +64,7 @@ async def read_history_page(
     database: Database, scope: Scope, *, wanted: HistoryFilter, window: Window, is_descending: bool = True
 ) -> Slice:
     """A page of records, all they show but a reversal's other half. Positions are (`occurred_at`, `id`)."""
-    conditions = [*_narrowed(scope, wanted), *_conditions(wanted)]
+    conditions = [*narrowed(scope, wanted), *fitting(wanted)]
     if wanted.phone_number is not None:
         statement = _records().where(_keys_by_number(conditions, wanted.phone_number, window, is_descending))
     elif _has_index_of_its_own(scope, wanted):
@@ -75,6 +78,12 @@ async def read_history_page(
 
 async def read_history_totals(database: Database, scope: Scope, *, wanted: HistoryFilter) -> Totals:
     """How many records the filter finds, and the sum of their cost."""
+    async with database.reading() as connection:
+        return await sum_history(connection, scope, wanted=wanted)
+
+
+async def sum_history(connection: AsyncConnection, scope: Scope, *, wanted: HistoryFilter) -> Totals:
+    """The same, as the connection's transaction sees it."""
     statement: Executable
     if _is_in_rollup(wanted):
         statement = _rollup_totals(scope, wanted)
@@ -82,12 +91,12 @@ async def read_history_totals(database: Database, scope: Scope, *, wanted: Histo
         counted = select(
             func.count().label("record_count"),
             func.coalesce(func.sum(CHARGE.c.cost_micros), 0).label("cost_micros"),
-        ).where(*_narrowed(scope, wanted), *_conditions(wanted))
+        ).where(*narrowed(scope, wanted), *fitting(wanted))
         if wanted.phone_number is not None:
-            counted = counted.where(_is_either_end(wanted.phone_number))
+            counted = counted.where(is_either_end(wanted.phone_number))
         statement = counted
-    rows = await database.rows(statement)
-    return Totals(int(rows[0].record_count), int(rows[0].cost_micros))
+    row = (await connection.execute(statement)).one()
+    return Totals(int(row.record_count), int(row.cost_micros))
 
 
 async def read_history_records(database: Database, scope: Scope, *, ids: Collection[UUID]) -> Sequence[Row[Any]]:
@@ -123,10 +132,18 @@ CONTACT_COLUMNS = ("external_id", "name", "phone_numbers", "is_active")
 """What of the joined rows is read, each labelled with the row it comes from: `member_name`."""
 
 
-def _narrowed(scope: Scope, wanted: HistoryFilter, table: Any = CHARGE) -> list[ColumnElement[bool]]:
+def narrowed(scope: Scope, wanted: HistoryFilter, table: Any = CHARGE) -> list[ColumnElement[bool]]:
     conditions = [visible(scope, table.c.office_id, table.c.company_id)]
     if wanted.office_ids is not None:
         conditions.append(table.c.office_id.in_(wanted.office_ids))
+    return conditions
+
+
+def narrowed_offices(scope: Scope, wanted: HistoryFilter) -> list[ColumnElement[bool]]:
+    """The same of the offices themselves."""
+    conditions = [visible(scope, OFFICE.c.id, OFFICE.c.company_id)]
+    if wanted.office_ids is not None:
+        conditions.append(OFFICE.c.id.in_(wanted.office_ids))
     return conditions
 
 
@@ -163,7 +180,7 @@ def _has_bit(table: Any, bit: int) -> ColumnElement[bool]:
     return condition
 
 
-def _conditions(wanted: HistoryFilter, table: Any = CHARGE) -> list[ColumnElement[bool]]:
+def fitting(wanted: HistoryFilter, table: Any = CHARGE) -> list[ColumnElement[bool]]:
     """All but offices and phone number, which decide by which index the rows are found."""
     conditions = _shared_conditions(wanted, table)
     if wanted.contact_id is not None:
@@ -174,6 +191,8 @@ def _conditions(wanted: HistoryFilter, table: Any = CHARGE) -> list[ColumnElemen
         conditions.append(table.c.occurred_at < wanted.occurred_until)
     if wanted.direction is not None:
         conditions.append(table.c.direction == wanted.direction.value)
+    if wanted.destination_regions is not None:
+        conditions.append(table.c.region_code.in_(wanted.destination_regions))
     if wanted.cost_min_micros is not None:
         conditions.append(table.c.cost_micros >= wanted.cost_min_micros)
     if wanted.cost_max_micros is not None:
@@ -183,7 +202,7 @@ def _conditions(wanted: HistoryFilter, table: Any = CHARGE) -> list[ColumnElemen
     return conditions
 
 
-def _is_either_end(phone_number: str) -> ColumnElement[bool]:
+def is_either_end(phone_number: str) -> ColumnElement[bool]:
     return or_(CHARGE.c.from_number == phone_number, CHARGE.c.to_number == phone_number)
 
 
@@ -228,13 +247,11 @@ def _keys_by_office(
     own = CHARGE.alias("own")
     newest = (
         select(own.c.id)
-        .where(own.c.company_id == OFFICE.c.company_id, own.c.office_id == OFFICE.c.id, *_conditions(wanted, own))
+        .where(own.c.company_id == OFFICE.c.company_id, own.c.office_id == OFFICE.c.id, *fitting(wanted, own))
         .correlate(OFFICE)
     )
     order = (own.c.occurred_at, own.c.id)
-    offices = [visible(scope, OFFICE.c.id, OFFICE.c.company_id)]
-    if wanted.office_ids is not None:
-        offices.append(OFFICE.c.id.in_(wanted.office_ids))
+    offices = narrowed_offices(scope, wanted)
     if database.is_sqlite:
         found = CHARGE.alias("found")
         ids = windowed(newest, order, window, is_descending=is_descending)
@@ -257,6 +274,7 @@ def _is_in_rollup(wanted: HistoryFilter) -> bool:
             wanted.contact_id,
             wanted.phone_number,
             wanted.direction,
+            wanted.destination_regions,
             wanted.cost_min_micros,
             wanted.cost_max_micros,
             wanted.is_booked_late,
@@ -269,4 +287,4 @@ def _rollup_totals(scope: Scope, wanted: HistoryFilter) -> Select[Any]:
     return select(
         func.coalesce(func.sum(sums.charge_count), 0).label("record_count"),
         func.coalesce(func.sum(sums.commitment_micros + sums.universal_micros), 0).label("cost_micros"),
-    ).where(*_narrowed(scope, wanted, USAGE_BY_CYCLE), *_shared_conditions(wanted, USAGE_BY_CYCLE))
+    ).where(*narrowed(scope, wanted, USAGE_BY_CYCLE), *_shared_conditions(wanted, USAGE_BY_CYCLE))

@@ -1,6 +1,6 @@
 """One transaction that changes what a company is: `domain.ports.PlanWork` over one connection."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.activity import Activity
+from domain.api_keys import ApiKey
 from domain.errors import NotFound
 from domain.funds import AllowanceTerms, CommitmentTerms
 from domain.ledger import Books
@@ -15,7 +16,9 @@ from domain.ports import DirectorySync
 from domain.provisioning import CompanyPlan, DirectoryContact, DirectoryGroup, DirectoryMember, OfficePlan
 from domain.rate_cards import Card, Placement
 from domain.rates import NewRate
-from persistence import provisioning, rate_index
+from domain.spending_rise import Thresholds
+from domain.watch_work import AlertSettings
+from persistence import alert_facts, api_keys, provisioning, rate_index
 from persistence.activity import insert_activity
 from persistence.books import LoadedBooks, lock_books
 from persistence.directory_store import synchronise
@@ -101,3 +104,29 @@ class ProvisioningWork:
 
     async def save_card(self, name: str, rates: Sequence[NewRate], placement: Placement) -> UUID:
         return await rate_index.save_card(self._connection, self.company_id, name, rates, placement, self._now)
+
+    async def working_key_names(self) -> Collection[str]:
+        return await api_keys.working_key_names(self._connection, self.company_id)
+
+    async def office_slugs(self, office_ids: Collection[UUID]) -> Mapping[UUID, str]:
+        return await api_keys.office_slugs(self._connection, self.company_id, office_ids)
+
+    async def add_api_key(self, key: ApiKey, *, prefix: str, key_hash: bytes, created_by: str) -> None:
+        await api_keys.insert_api_key(
+            self._connection, key, prefix=prefix, key_hash=key_hash, created_by=created_by, now=self._now
+        )
+
+    async def find_api_key(self, key_id: UUID) -> ApiKey | None:
+        return await api_keys.find_api_key(self._connection, self.company_id, key_id)
+
+    async def revoke_api_key(self, key_id: UUID) -> None:
+        await api_keys.revoke_api_key(self._connection, self.company_id, key_id, self._now)
+
+    async def alert_settings(self) -> AlertSettings:
+        return await alert_facts.read_alert_settings(self._connection, self.company_id)
+
+    async def save_alert_thresholds(self, thresholds: Thresholds) -> None:
+        await alert_facts.save_alert_thresholds(self._connection, self.company_id, thresholds)
+
+    async def watch_offices(self) -> None:
+        await alert_facts.watch_offices(self._connection, self.company_id, self._now)

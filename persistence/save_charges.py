@@ -17,7 +17,7 @@ from domain.charging import Charge, Charged, Decision, Known, KnownCharge, Known
 from domain.ledger import Books
 from domain.numbers import Address
 from domain.reversal import Reversal
-from domain.usage import UsageEvent
+from domain.usage import RejectionCode, UsageEvent
 from domain.waterfall import Payment
 from persistence.bulk import insert_rows
 from persistence.event_store import event_to_json
@@ -49,9 +49,11 @@ async def find_known(connection: AsyncConnection, company_id: UUID, keys: Sequen
         for row in await connection.execute(statement.where(keyed(table, company_id, some))):
             charges[row.source, row.event_id] = KnownCharge(row.id, row.fingerprint, row.details)
         table = REJECTED_USAGE
-        statement = select(table.c.source, table.c.event_id, table.c.id, table.c.office_id, table.c.attempt_count)
+        names = ("source", "event_id", "id", "office_id", "attempt_count", "code")
+        statement = select(*(table.c[name] for name in names))
         for row in await connection.execute(statement.where(keyed(table, company_id, some))):
-            rejections[row.source, row.event_id] = KnownRejection(row.id, row.office_id, row.attempt_count)
+            code = RejectionCode(row.code)
+            rejections[row.source, row.event_id] = KnownRejection(row.id, row.office_id, row.attempt_count, code)
     return Known(charges, rejections)
 
 

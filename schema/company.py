@@ -11,6 +11,7 @@ from persistence.offices import read_company
 from persistence.overview import read_plan_usage_totals, read_wallet_totals
 from schema import ids
 from schema.activity import ActivityConnection, resolve_activity
+from schema.api_keys import API_KEYS, ApiKey, resolve_api_keys
 from schema.context import Context, Info
 from schema.ids import IdKind
 from schema.loaders import AnyRow
@@ -24,6 +25,7 @@ from schema.wallets import (
     plan_usage_total_of,
     wallet_total_of,
 )
+from schema.webhook_endpoints import WebhookEndpoint, resolve_webhook_endpoints
 from schema.words import Role, WalletKind
 
 
@@ -84,6 +86,10 @@ class Company(Node):
     )
     activity: ActivityConnection = strawberry.field(
         resolver=resolve_activity, description="The audit trail: who changed or bought what, last done first."
+    )
+    api_keys: list[ApiKey] = strawberry.field(resolver=resolve_api_keys, description=API_KEYS)
+    webhook_endpoints: list[WebhookEndpoint] = strawberry.field(
+        resolver=resolve_webhook_endpoints, description="Where partners are told what happens, first made first."
     )
 
 

@@ -14,6 +14,7 @@ import strawberry
 
 from domain.access import Permission, Scope, Viewer
 from domain.payments import Processors
+from domain.stories.watch import watch_on_demand
 from persistence.begin import Begin
 from persistence.changes import Changes
 from persistence.database import Database
@@ -56,6 +57,7 @@ class Context:
     check_webhook_url: CheckUrl
     loaders: Loaders = field(init=False)
     _renewals: dict[Scope, Task[object]] = field(init=False, default_factory=dict)
+    _watches: dict[Scope, Task[object]] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "loaders", Loaders(self.database, self.scope, self.now))
@@ -69,10 +71,19 @@ class Context:
             self._renewals[scope] = ensure_future(due)
         return self._renewals[scope]
 
+    def watched(self) -> Awaitable[object]:
+        """To be awaited before alerts are read: those of the company that wait are judged first, once a request."""
+        scope = self.scope
+        if scope not in self._watches:
+            due = watch_on_demand(self.begin, scope.company_id, self.now) if scope.company_id else _nothing()
+            self._watches[scope] = ensure_future(due)
+        return self._watches[scope]
+
     def forget(self) -> None:
         """To be called before a write: what was read so far may be out of date once it is done."""
         object.__setattr__(self, "loaders", Loaders(self.database, self.scope, self.now))
         self._renewals.clear()
+        self._watches.clear()
 
     def scope_of(self, company_id: UUID) -> Scope:
         """The scope for what hangs on a company object, which an operator may have got by its slug."""

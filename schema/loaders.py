@@ -15,12 +15,16 @@ from sqlalchemy import Row
 from strawberry.dataloader import DataLoader
 
 from domain.access import Scope
+from domain.forecasts import Spending
 from domain.money import Micros
 from domain.top_ups import Billing
 from persistence.activity import read_activities
+from persistence.alerts import read_alerts_by_id, read_alerts_of_offices
+from persistence.api_keys import read_api_keys
 from persistence.auto_recharge import OfficeRecharge, read_auto_recharges
 from persistence.database import Database
 from persistence.directory import PartyKind, read_parties
+from persistence.forecast import read_spending
 from persistence.history import read_history_records
 from persistence.holds import read_holds
 from persistence.offices import read_billing_cycles, read_office_numbers, read_offices
@@ -32,6 +36,7 @@ from persistence.refunds import read_refundable
 from persistence.rejections import read_rejections
 from persistence.spendable import read_spendable
 from persistence.top_up_list import read_top_ups
+from persistence.webhooks import read_webhook_deliveries, read_webhook_endpoints
 
 AnyRow = Row[Any]
 ById = DataLoader[UUID, AnyRow | None]
@@ -51,6 +56,13 @@ class InMonth(NamedTuple):
 
     office_id: UUID
     month: int | None
+
+
+class AlertOf(NamedTuple):
+    """An alert, or those of one office, as a viewer sees them: his subject says what he dismissed."""
+
+    id: UUID
+    subject: str
 
 
 class Loaders:
@@ -115,6 +127,10 @@ class Loaders:
         return self._by_id(read_activities)
 
     @cached_property
+    def api_keys(self) -> ById:
+        return self._by_id(read_api_keys)
+
+    @cached_property
     def top_ups(self) -> ById:
         return self._by_id(read_top_ups)
 
@@ -137,6 +153,14 @@ class Loaders:
         return self._by_id(read_holds)
 
     @cached_property
+    def webhook_endpoints(self) -> ById:
+        return self._by_id(read_webhook_endpoints)
+
+    @cached_property
+    def webhook_deliveries(self) -> ById:
+        return self._by_id(read_webhook_deliveries)
+
+    @cached_property
     def can_spend(self) -> DataLoader[UUID, bool]:
         """By office; false for one that is not visible."""
 
@@ -144,6 +168,16 @@ class Loaders:
             rows = await read_spendable(self._database, self._scope, office_ids=office_ids, now=self._now)
             found = {row.office_id: bool(row.can_spend) for row in rows}
             return [found.get(office_id, False) for office_id in office_ids]
+
+        return DataLoader(load_fn=load)
+
+    @cached_property
+    def spending(self) -> DataLoader[UUID, Spending | None]:
+        """By office: what forecasts are made from."""
+
+        async def load(office_ids: list[UUID]) -> list[Spending | None]:
+            found = await read_spending(self._database, self._scope, office_ids=office_ids, now=self._now)
+            return [found.get(office_id) for office_id in office_ids]
 
         return DataLoader(load_fn=load)
 
@@ -179,6 +213,27 @@ class Loaders:
         async def load(office_ids: list[UUID]) -> list[list[AnyRow]]:
             rows = await read_wallets(self._database, self._scope, now=self._now, office_ids=office_ids)
             return grouped(office_ids, rows, lambda row: row.office_id)
+
+        return DataLoader(load_fn=load)
+
+    @cached_property
+    def alerts_of_office(self) -> DataLoader[AlertOf, list[AnyRow]]:
+        async def read(subject: str, keys: list[AlertOf]) -> list[list[AnyRow]]:
+            ids = [key.id for key in keys]
+            rows = await read_alerts_of_offices(self._database, self._scope, subject=subject, office_ids=ids)
+            return grouped(ids, rows, lambda row: row.office_id)
+
+        return DataLoader(load_fn=partial(_each, lambda key: key.subject, read))
+
+    @cached_property
+    def alerts(self) -> DataLoader[AlertOf, AnyRow | None]:
+        async def load(keys: list[AlertOf]) -> list[AnyRow | None]:
+            found: dict[AlertOf, AnyRow] = {}
+            for subject in {key.subject for key in keys}:
+                ids = {key.id for key in keys}
+                rows = await read_alerts_by_id(self._database, self._scope, subject=subject, ids=ids)
+                found |= {AlertOf(row.id, subject): row for row in rows}
+            return [found.get(key) for key in keys]
 
         return DataLoader(load_fn=load)
 

@@ -9,6 +9,12 @@ from typing import Any
 import strawberry
 
 from schema.adjust_wallet import AdjustWalletPayload, resolve_adjust_wallet
+from schema.api_keys import (
+    CreateApiKeyPayload,
+    RevokeApiKeyPayload,
+    resolve_create_api_key,
+    resolve_revoke_api_key,
+)
 from schema.authorize_usage import (
     AuthorizeUsagePayload,
     ExtendHoldPayload,
@@ -21,8 +27,10 @@ from schema.card_setup import (
     resolve_save_payment_method,
     resolve_start_payment_method_setup,
 )
+from schema.company_settings import UpdateCompanySettingsPayload, resolve_update_company_settings
 from schema.configure_recharge import ConfigureAutoRechargePayload, resolve_configure_auto_recharge
 from schema.errors import TellUserErrors
+from schema.export import ExportUsageHistoryPayload, resolve_export_usage_history
 from schema.purchase import (
     CompletePurchasePayload,
     PurchaseCreditsPayload,
@@ -35,7 +43,17 @@ from schema.replay_rejections import ReplayRejectedUsagePayload, resolve_replay_
 from schema.resolve_hold import CaptureHoldPayload, ReleaseHoldPayload, resolve_capture_hold, resolve_release_hold
 from schema.reverse_usage import ReverseUsagePayload, resolve_reverse_usage
 from schema.settle_invoice import SettleInvoicePayload, resolve_settle_invoice
+from schema.spending_alerts import DismissSpendingAlertPayload, resolve_dismiss_spending_alert
 from schema.sync_directory import SyncDirectoryPayload, resolve_sync_directory
+from schema.webhook_deliveries import ReplayWebhookDeliveryPayload, resolve_replay_webhook_delivery
+from schema.webhook_endpoints import (
+    CreateWebhookEndpointPayload,
+    RotateWebhookSecretPayload,
+    UpdateWebhookEndpointPayload,
+    resolve_create_webhook_endpoint,
+    resolve_rotate_webhook_secret,
+    resolve_update_webhook_endpoint,
+)
 
 
 def _mutation(resolver: Callable[..., Any], payload: Callable[..., Any], description: str) -> Any:
@@ -86,6 +104,11 @@ class Mutation:
         "Records that invoiced top-ups were paid, so that they no longer count against the office's limit. For"
         " operators.",
     )
+    export_usage_history: ExportUsageHistoryPayload = _mutation(
+        resolve_export_usage_history,
+        ExportUsageHistoryPayload,
+        "Makes a link to a CSV file of the usage history: all of a list, not a page. It is good for 15 minutes.",
+    )
     record_usage: RecordUsagePayload = _mutation(
         resolve_record_usage,
         RecordUsagePayload,
@@ -131,6 +154,49 @@ class Mutation:
         "Takes a charge back: every source gets what it paid, plan units and prepaid credits into their own cycle"
         " while that is open. After it closed, prepaid credits come back as universal credits, and plan units do"
         " not.",
+    )
+    dismiss_spending_alert: DismissSpendingAlertPayload = _mutation(
+        resolve_dismiss_spending_alert,
+        DismissSpendingAlertPayload,
+        "Hides an alert from this viewer for good; others still see it. Safe to send again.",
+    )
+    update_company_settings: UpdateCompanySettingsPayload = _mutation(
+        resolve_update_company_settings,
+        UpdateCompanySettingsPayload,
+        "Changes when spending alerts are raised. For company admins and operators.",
+    )
+    create_api_key: CreateApiKeyPayload = _mutation(
+        resolve_create_api_key,
+        CreateApiKeyPayload,
+        "Makes an API key for a partner's system. Its secret is in this answer and nowhere else. Not to be sent twice:"
+        " when the answer was lost, revoke the key and make another. For company admins.",
+    )
+    revoke_api_key: RevokeApiKeyPayload = _mutation(
+        resolve_revoke_api_key,
+        RevokeApiKeyPayload,
+        "Stops an API key: the next request with it is refused. Safe to send again. For company admins.",
+    )
+    create_webhook_endpoint: CreateWebhookEndpointPayload = _mutation(
+        resolve_create_webhook_endpoint,
+        CreateWebhookEndpointPayload,
+        "Names an address that is told what happens, and answers the secret that signs its messages: in this answer"
+        " and nowhere else. For company admins.",
+    )
+    update_webhook_endpoint: UpdateWebhookEndpointPayload = _mutation(
+        resolve_update_webhook_endpoint,
+        UpdateWebhookEndpointPayload,
+        "Changes where an endpoint is and what it is told, or disables it. For company admins.",
+    )
+    rotate_webhook_secret: RotateWebhookSecretPayload = _mutation(
+        resolve_rotate_webhook_secret,
+        RotateWebhookSecretPayload,
+        "Gives an endpoint a new secret; for 24 hours the one before signs too. For company admins.",
+    )
+    replay_webhook_delivery: ReplayWebhookDeliveryPayload = _mutation(
+        resolve_replay_webhook_delivery,
+        ReplayWebhookDeliveryPayload,
+        "Delivers a message again, as it was: after it was given up, or because the receiver lost it. For company"
+        " admins.",
     )
     adjust_wallet: AdjustWalletPayload = _mutation(
         resolve_adjust_wallet,

@@ -14,6 +14,7 @@ from domain.access import Permission
 from domain.errors import InvalidInput
 from persistence.offices import read_company
 from schema.activity import activity_of
+from schema.api_keys import api_key_of
 from schema.auto_recharge import office_auto_recharge
 from schema.company import company_of, viewer_of
 from schema.context import Context, Info
@@ -27,9 +28,12 @@ from schema.office import office_of
 from schema.payment_methods import payment_method_of
 from schema.rates import rate_card_of, rate_of
 from schema.rejections import rejected_usage_of
+from schema.spending_alerts import load_spending_alert
 from schema.top_ups import top_up_of
 from schema.usage_record import record_of
 from schema.wallets import plan_usage_of, wallet_of
+from schema.webhook_deliveries import webhook_delivery_of
+from schema.webhook_endpoints import webhook_endpoint_of
 
 MAX_NODES = 100
 
@@ -49,6 +53,10 @@ _WALLETS = frozenset({Permission.VIEW_WALLETS})
 _RATES = frozenset({Permission.VIEW_RATES})
 _REJECTIONS = frozenset({Permission.VIEW_USAGE, Permission.RECORD_USAGE})
 _ACTIVITY = frozenset({Permission.VIEW_ACTIVITY})
+_ALERTS = frozenset({Permission.VIEW_WALLETS, Permission.VIEW_USAGE})
+"""Both of them."""
+_API_KEYS = frozenset({Permission.MANAGE_API_KEYS})
+_WEBHOOKS = frozenset({Permission.MANAGE_WEBHOOKS})
 
 _KINDS = {
     IdKind.OFFICE: _Kind(lambda of: of.offices, lambda row, _: office_of(row)),
@@ -64,6 +72,11 @@ _KINDS = {
     IdKind.POSTING: _Kind(lambda of: of.postings, lambda row, _: posting_of(row), _WALLETS),
     IdKind.HOLD: _Kind(lambda of: of.holds, lambda row, _: hold_of(row), MAY_SEE_HOLDS),
     IdKind.ACTIVITY: _Kind(lambda of: of.activities, activity_of, _ACTIVITY),
+    IdKind.API_KEY: _Kind(lambda of: of.api_keys, lambda row, _: api_key_of(row), _API_KEYS),
+    IdKind.WEBHOOK_ENDPOINT: _Kind(lambda of: of.webhook_endpoints, lambda row, _: webhook_endpoint_of(row), _WEBHOOKS),
+    IdKind.WEBHOOK_DELIVERY: _Kind(
+        lambda of: of.webhook_deliveries, lambda row, _: webhook_delivery_of(row), _WEBHOOKS
+    ),
     IdKind.TOP_UP: _Kind(lambda of: of.top_ups, lambda row, _: top_up_of(row), _WALLETS),
     IdKind.PAYMENT_METHOD: _Kind(
         lambda of: of.payment_methods, lambda row, context: payment_method_of(row, context.now), _WALLETS
@@ -84,6 +97,8 @@ async def find_node(context: Context, text: str) -> Node | None:
         return await _company(context, value)
     if kind is IdKind.AUTO_RECHARGE:
         return await office_auto_recharge(context, value) if context.may(Permission.VIEW_WALLETS) else None
+    if kind is IdKind.SPENDING_ALERT:
+        return await load_spending_alert(context, value) if context.viewer.permissions >= _ALERTS else None
     way = _KINDS.get(kind)
     if way is None:
         return None

@@ -13,6 +13,7 @@ from schema.auto_recharge import AutoRecharge, office_auto_recharge
 from schema.billing_cycle import BillingCycle, billing_cycle, cycle_count
 from schema.connections import After, Before, CountedConnection, First, Last, page, window_of
 from schema.context import Context, Info
+from schema.forecasts import SpendForecast, resolve_spend_forecast
 from schema.ids import IdKind, decode, encode
 from schema.loaders import AnyRow, InMonth, Newest
 from schema.nodes import Node
@@ -20,6 +21,7 @@ from schema.payment_methods import PaymentMethod, load_payment_method
 from schema.purchase_options import CreditPurchaseOptions, purchase_options_of
 from schema.scalars import CountryCode, Money, PhoneNumber, TimeZone, money
 from schema.search import searchable
+from schema.spending_alerts import IncludeDismissed, SpendingAlert, office_alerts
 from schema.wallets import Month, PlanUsage, Wallet, office_plan_usage, wallet_of
 from schema.words import PaymentTerms
 
@@ -95,6 +97,12 @@ async def _auto_recharge(root: "Office", info: Info) -> AutoRecharge:
     return recharge
 
 
+async def _spending_alerts(
+    root: "Office", info: Info, include_dismissed: IncludeDismissed = False
+) -> list[SpendingAlert]:
+    return await office_alerts(info.context, root.key, include_dismissed=bool(include_dismissed))
+
+
 async def _can_spend(root: "Office", info: Info) -> bool:
     context = info.context
     if not context.may(Permission.HOLD_FUNDS):
@@ -152,6 +160,15 @@ class Office(Node):
         description="What its plan includes in a billing cycle and how much of it is used, one row a service.",
     )
     auto_recharge: AutoRecharge = strawberry.field(resolver=_auto_recharge, description="Its auto-recharge, on or off.")
+    spend_forecast: SpendForecast | None = strawberry.field(
+        resolver=resolve_spend_forecast,
+        description="What the current cycle will have cost if usage goes on as of late. Null during the first three"
+        " days of usage.",
+    )
+    spending_alerts: list[SpendingAlert] = strawberry.field(
+        resolver=_spending_alerts,
+        description="What somebody should know about its spending, last raised first: the banner.",
+    )
     can_spend: bool = strawberry.field(
         resolver=_can_spend,
         description="True while usage that has not happened yet would be granted: the office is not suspended, and"

@@ -23,9 +23,12 @@ from schema.quote_usage import UsageQuote, resolve_quote_usage
 from schema.rates import RateConnection, resolve_rates
 from schema.rejections import RejectedUsageConnection, resolve_rejected_usage
 from schema.scalars import SCALARS
+from schema.spending_alerts import SpendingAlert, resolve_spending_alerts
+from schema.subscription import Subscription
 from schema.top_ups import TopUp, TopUpConnection, resolve_top_up, resolve_top_ups
 from schema.usage_history import UsageRecordConnection, resolve_usage_history
 from schema.usage_record import UsageRecord, resolve_usage_record
+from schema.usage_summary import UsageSummaryRow, resolve_usage_summary
 from schema.wallets import PlanUsage, Wallet, resolve_plan_usage, resolve_wallets
 
 
@@ -61,6 +64,15 @@ class Query:
     usage_record: UsageRecord | None = strawberry.field(
         resolver=resolve_usage_record, description="One record of the usage history."
     )
+    usage_summary: list[UsageSummaryRow] = strawberry.field(
+        resolver=resolve_usage_summary,
+        description="The usage history summed for charts, by `periodStart` and then by what cost most. A period without"
+        " usage has no row. Cheap, however much usage there is: everything that is grouped and filtered by services,"
+        " usage types, wallet sources, offices, direction and destination regions, with `occurredAt` on local midnights"
+        " of all offices asked for; and members and groups by cycle. Anything else is summed from the records"
+        " themselves: that takes longer, and `month` or both sides of `occurredAt` have to bound it, at most 92 days"
+        " apart. At most 400 periods.",
+    )
     usage_parties: UsagePartyConnection = strawberry.field(
         resolver=resolve_usage_parties,
         description='Members, groups and contacts by name: the typeahead of the filter "User, group, or contact".',
@@ -76,6 +88,10 @@ class Query:
     top_up: TopUp | None = strawberry.field(resolver=resolve_top_up, description="One top-up.")
     ledger: PostingConnection | None = strawberry.field(
         resolver=resolve_ledger, description="What moved in and out of a wallet, last posted first."
+    )
+    spending_alerts: list[SpendingAlert] | None = strawberry.field(
+        resolver=resolve_spending_alerts,
+        description="What somebody should know about spending, last raised first: the banner. At most the newest 100.",
     )
     quote_credit_purchase: CreditPurchaseQuote | None = strawberry.field(
         resolver=resolve_quote_credit_purchase,
@@ -103,7 +119,11 @@ class Query:
 
 
 schema = strawberry.Schema(
-    query=Query, mutation=Mutation, types=USER_ERRORS, config=StrawberryConfig(scalar_map=SCALARS)
+    query=Query,
+    mutation=Mutation,
+    subscription=Subscription,
+    types=USER_ERRORS,
+    config=StrawberryConfig(scalar_map=SCALARS),
 )
 leave_out_null_defaults(schema)
 name_the_place_of_one_of(schema)

@@ -6,7 +6,7 @@ no floats, no exponents, no times without an offset.
 
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any, NewType
 from urllib.parse import urlsplit
 
@@ -41,6 +41,7 @@ MAX_URL_CHARACTERS = 2_000
 _DATE_TIME = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?(?:[Zz]|[+-][0-9]{2}:[0-9]{2})"
 )
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _PHONE_NUMBER = re.compile(r"\+[1-9][0-9]{1,14}")
 _CURRENCY_CODE = re.compile(r"[A-Z]{3}")
 _COUNTRY_CODE = re.compile(r"[A-Z]{2}")
@@ -65,6 +66,15 @@ def parse_date_time(text: str) -> datetime:
 def date_time_text(moment: datetime) -> str:
     """UTC with `Z`; six decimals of a second where they are not zero."""
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _parse_date(text: str) -> date:
+    if _DATE.fullmatch(text):
+        try:
+            return date.fromisoformat(text)
+        except ValueError:
+            pass
+    raise InvalidInput(f"{text[:40]!r} is not a day: write it as 2026-03-01.")
 
 
 def _parse_decimal(text: str) -> Decimal:
@@ -165,6 +175,13 @@ SCALARS: dict[object, ScalarDefinition] = {
         "https://scalars.graphql.org/andimarek/date-time",
         parse_date_time,
         date_time_text,
+    ),
+    date: _scalar(
+        "Date",
+        "A calendar day as `2026-03-01`, in whatever time zone the field says.",
+        "https://farebox.example/scalars#date",
+        _parse_date,
+        date.isoformat,
     ),
     YearMonth: _scalar(
         "YearMonth",

@@ -8,6 +8,7 @@ from typing import Annotated
 import strawberry
 
 from domain.catalogue import Service
+from domain.usage_records import AI_AGENT_MODES
 from schema.loaders import AnyRow
 from schema.scalars import (
     BillingIncrement,
@@ -23,11 +24,6 @@ from schema.words import AiAgentMode, Direction, Encoding, FaxStatus, MessageSta
 
 _FROM = "The calling or sending end."
 _TO = "The called or receiving end."
-_MODES = {
-    UsageType.VOICE_AI: AiAgentMode.VOICE,
-    UsageType.DIGITAL_AI: AiAgentMode.DIGITAL,
-    UsageType.AI_ROUTING: AiAgentMode.ROUTING,
-}
 
 
 @strawberry.type(description="Where a call went or came from, as far as it was reported.")
@@ -196,7 +192,7 @@ def _fax(row: AnyRow) -> FaxDetails:
 def _ai_agent(row: AnyRow) -> AiAgentDetails:
     return AiAgentDetails(
         conversation_id=row.details.get("conversationId") or row.event_id,
-        mode=_MODES[UsageType(row.usage_type)],
+        mode=AI_AGENT_MODES[UsageType(row.usage_type)],
         duration_seconds=row.duration_seconds,
         skills_triggered=row.details.get("skillsTriggered") or [],
         actions_executed=row.details.get("actionsExecuted") or [],

@@ -19,7 +19,7 @@ from schema import ids
 from schema.connections import After, Before, CountedConnection, First, Last, page, window_of
 from schema.context import Context, Info
 from schema.ids import IdKind
-from schema.scalars import Decimal, Money, PhoneNumber, money
+from schema.scalars import CountryCode, Decimal, Money, PhoneNumber, money
 from schema.usage_record import UsageRecord, record_of
 from schema.words import Direction, Service, UsageType, WalletSource, describe
 
@@ -28,7 +28,7 @@ MAX_COLUMN = 2**63 - 1
 _NEWEST = (datetime, UUID)
 _EMPTY_FINDS_NOTHING = " At most 100; an empty list finds nothing."
 
-Word = TypeVar("Word", bound=StrEnum)
+Word = TypeVar("Word", bound=str)
 
 
 class UsageOrder(StrEnum):
@@ -88,6 +88,11 @@ class UsageHistoryFilter:
     )
     party: UsagePartyInput | None = strawberry.field(default=None, description="Whose usage it is.")
     direction: Direction | None = strawberry.field(default=None, description="Inbound or outbound.")
+    destination_regions: list[CountryCode] | None = strawberry.field(
+        default=None,
+        description="The number that decided the usage type is of one of these regions: where an outbound call or"
+        " message went, where an inbound one came from." + _EMPTY_FINDS_NOTHING,
+    )
     cost: DecimalRangeInput | None = strawberry.field(
         default=None, description="Bounds of `cost`, in the company's currency; a reversal's cost is negative."
     )
@@ -158,6 +163,7 @@ def wanted_by(filter: UsageHistoryFilter | None) -> HistoryFilter:
         contact_id=contact_id,
         phone_number=phone_number,
         direction=filter.direction,
+        destination_regions=_words(filter.destination_regions, "destinationRegions"),
         cost_min_micros=cost_min,
         cost_max_micros=cost_max,
         is_booked_late=filter.booked_late,

@@ -5,7 +5,6 @@ worked out when selected.
 """
 
 from datetime import datetime
-from enum import StrEnum
 from typing import Annotated
 from uuid import UUID
 
@@ -16,6 +15,7 @@ from domain.catalogue import USAGE_UNITS
 from domain.explanation import Paid, allocations_of, explain, sources_of
 from domain.periods import YearMonth
 from domain.rates import Increment
+from domain.usage_records import UsageRecordState, state_of
 from domain.waterfall import Coverage
 from schema.allocations import Allocation, AppliedRate, allocations_shown, rate_of_row
 from schema.context import Info
@@ -34,13 +34,6 @@ from schema.scalars import (
 )
 from schema.usage_details import UsageDetails, address_from, address_to, details_of
 from schema.words import Direction, GroupKind, Service, UsageType, WalletSource, describe
-
-
-class UsageRecordState(StrEnum):
-    CHARGED = "CHARGED"
-    REVERSED = "REVERSED"
-    REVERSAL = "REVERSAL"
-
 
 describe(
     UsageRecordState,
@@ -159,7 +152,7 @@ def record_of(row: AnyRow) -> UsageRecord:
         source=row.source,
         event_id=row.event_id,
         office=office_of_record(row),
-        state=_state(row),
+        state=state_of(is_reversal=row.reverses_id is not None, is_reversed=row.reversed_by_id is not None),
         service=service,
         usage_type=UsageType(row.usage_type),
         direction=Direction(row.direction) if row.direction else None,
@@ -178,12 +171,6 @@ def record_of(row: AnyRow) -> UsageRecord:
         cost=money(row.cost_micros, row.currency),
         wallet_sources=sources_of(service, row.sources),
     )
-
-
-def _state(row: AnyRow) -> UsageRecordState:
-    if row.reverses_id is not None:
-        return UsageRecordState.REVERSAL
-    return UsageRecordState.CHARGED if row.reversed_by_id is None else UsageRecordState.REVERSED
 
 
 def _member(row: AnyRow) -> Member | None:

@@ -13,6 +13,7 @@ from persistence.offices import count_offices
 from persistence.overview import read_wallets
 from schema.billing_cycle import BillingCycle, billing_cycle, cycle_count
 from schema.context import Context, Info
+from schema.forecasts import WalletForecast, resolve_wallet_forecast
 from schema.ids import IdKind, decode, encode
 from schema.loaders import AnyRow, InMonth, Newest
 from schema.nodes import Node
@@ -109,6 +110,10 @@ class Wallet(Node):
     expires_at: datetime | None = strawberry.field(
         description="When what is left expires: at the end of the wallet's cycle. Null for universal credits, which"
         " never do, and while nothing is granted."
+    )
+    forecast: WalletForecast | None = strawberry.field(
+        resolver=resolve_wallet_forecast,
+        description="How long it lasts if it is spent as of late. Null during an office's first three days of usage.",
     )
     auto_recharge: Annotated["AutoRecharge", strawberry.lazy("schema.auto_recharge")] | None = strawberry.field(
         resolver=_auto_recharge, description="Of universal credits: the office's auto-recharge. Null for the others."

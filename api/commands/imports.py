@@ -24,30 +24,33 @@ from domain.catalogue import Direction, Service, UsageType
 from domain.charging import Outcome
 from domain.errors import InvalidInput
 from domain.money import Currency, decimal_text
+from domain.provisioning import CompanyPlan
 from domain.rate_cards import CardLoaded
+from domain.rates import NewRate
 from domain.stories.charge import replay_rejected
 from domain.stories.provision import apply_company, load_deck
 from domain.usage import OfficeReference, RejectionCode
 from persistence.begin import Begin
-from persistence.companies import CompanyFacts, find_deck_names
+from persistence.companies import CompanyFacts, find_companies, find_deck_names
 from persistence.database import Database
 
 Company = Annotated[str | None, typer.Option(help="Slug of the company; not needed while there is only one.")]
 Backfill = Annotated[
     bool, typer.Option("--backfill", help="Charge history to the billing cycles it belongs to, closed ones included.")
 ]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Do everything, tell what comes of it, and take it back.")]
 
 
 def apply(
     file: Annotated[Path, typer.Argument(help="YAML; docs/files.md has a complete example.")],
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print what would change.")] = False,
+    dry_run: DryRun = False,
 ) -> None:
     """Make a company be as its file says: offices, plans, commitments, directory and settings."""
 
     async def story(database: Database, begin: Begin) -> tuple[list[str], list[str]]:
         plan = read_company_file(file)
         changes = await apply_company(begin, plan, now=utc_now(), is_dry_run=dry_run)
-        return changes, [] if dry_run else await _missing_decks(database, plan.slug)
+        return changes, await _missing_decks(database, plan)
 
     changes, missing = run(story)
     for change in changes:
@@ -58,12 +61,21 @@ def apply(
         out.print(
             f"Note: no deck {name!r} is loaded yet; `farebox import-rates FILE --deck {name}` does it.", markup=False
         )
+    _end(dry_run)
 
 
-async def _missing_decks(database: Database, company: str) -> list[str]:
+def _end(is_dry_run: bool) -> None:
+    if is_dry_run:
+        out.print("Dry run: nothing was changed.")
+
+
+async def _missing_decks(database: Database, plan: CompanyPlan) -> list[str]:
     """Decks that the company file names and nobody loaded: misspelt, or still to come."""
-    facts = await the_company(database, company)
-    return sorted(set(facts.decks) - await find_deck_names(database, facts.id))
+    named = {*plan.decks, *(deck for office in plan.offices for deck in office.decks)}
+    for company in await find_companies(database):
+        if company.slug == plan.slug:
+            named -= await find_deck_names(database, company.id)
+    return sorted(named)
 
 
 def import_rates(
@@ -82,6 +94,7 @@ def import_rates(
     direction: Annotated[str | None, typer.Option(help="OUTBOUND, INBOUND or ANY; calls: OUTBOUND.")] = None,
     increment: Annotated[str, typer.Option(help="First/next seconds of a call, as in 60/60.")] = "60/60",
     prefix_completion: Annotated[str | None, typer.Option(help="Digits before every prefix; NPA-NXX decks: 1.")] = None,
+    dry_run: DryRun = False,
 ) -> None:
     """Load the good rows of a rate deck, all of them or none; every bad row is listed with its line and reason."""
 
@@ -101,22 +114,30 @@ def import_rates(
             increment=parse_increment(increment),
             prefix_completion=prefix_completion,
         )
-        for row in read.bad_rows:
-            out.print(f"line {row.line}: {row.reason}  [{row.text}]", markup=False)
-        if not read.rates:
-            raise InvalidInput(f"{file} has no good row: nothing was loaded.")
+        rates = _good_rates(file, read)
         name = deck or file.stem.lower()
         moment = _moment(effective_from) if effective_from else now
-        rates = [rate for _, rate in read.rates]
-        loaded = await load_deck(begin, facts.id, card=name, rates=rates, effective_from=moment, now=now)
-        _print_deck(name, read, loaded, facts)
+        loaded = await load_deck(
+            begin, facts.id, card=name, rates=rates, effective_from=moment, now=now, is_dry_run=dry_run
+        )
+        _print_deck(name, read, loaded, facts, is_dry_run=dry_run)
+        _end(dry_run)
 
     if format != "auto" and format not in tuple(DeckFormat):
         fail(f"Unknown format {format!r}: choose auto, {', '.join(DeckFormat)}.")
     run(story)
 
 
-def _print_deck(name: str, read: Deck, loaded: CardLoaded, company: CompanyFacts) -> None:
+def _good_rates(file: Path, read: Deck) -> list[NewRate]:
+    """The others are listed. Raises InvalidInput when there are only others."""
+    for row in read.bad_rows:
+        out.print(f"line {row.line}: {row.reason}  [{row.text}]", markup=False)
+    if not read.rates:
+        raise InvalidInput(f"{file} has no good row: nothing was loaded.")
+    return [rate for _, rate in read.rates]
+
+
+def _print_deck(name: str, read: Deck, loaded: CardLoaded, company: CompanyFacts, *, is_dry_run: bool) -> None:
     good = len({line for line, _ in read.rates})
     out.print(f"Deck {name!r} ({read.format}), {company.currency}, company {company.slug}:")
     out.print(f"  {good + len(read.bad_rows):>9,} rows read")
@@ -128,7 +149,12 @@ def _print_deck(name: str, read: Deck, loaded: CardLoaded, company: CompanyFacts
         out.print(f"The same rates are in force since {since}: nothing to load.")
         return
     until = f" until {placement.effective_until:%Y-%m-%d %H:%M}Z" if placement.effective_until else ""
-    out.print(f"{loaded.rate_count:,} rates in force from {since}{until}.")
+    would_be = "would be " if is_dry_run else ""
+    out.print(f"{loaded.rate_count:,} rates {would_be}in force from {since}{until}.")
+    if placement.predecessor_id is not None:
+        out.print("The deck's rates before them end there.")
+    if placement.replaces_id is not None:
+        out.print("They take the place of those loaded for that moment.")
     if company.decks and name not in company.decks:
         named = ", ".join(company.decks)
         out.print(f"Note: the company file names {named} under `decks`, not {name}: no office uses it.")

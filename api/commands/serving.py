@@ -38,6 +38,8 @@ def serve(
     """Serve GraphQL at /graphql."""
     import uvicorn
 
+    from api.protocols import OPTIONS as PROTOCOLS
+
     settings = settings_or_fail()
     if workers > 1 and settings.database_url.startswith("sqlite"):
         fail("SQLite takes one server process: use --workers 1, or PostgreSQL.")
@@ -61,11 +63,11 @@ def serve(
         workers=workers if workers > 1 else None,
         timeout_worker_healthcheck=START_SECONDS,
         loop="uvloop",
-        http="httptools",
         lifespan="on",
         log_level="info",
         access_log=False,
         server_header=False,
+        **PROTOCOLS,
         **proxy_options(settings),
     )
 

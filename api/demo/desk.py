@@ -17,6 +17,8 @@ KNOWN_PART = 0.45
 HOME_PART = 0.15
 LONGEST_TALK_SECONDS = 5_400
 ENDLESS_SECONDS = 18_000
+SUPPLIER, SUPPLIER_CONTACT = "+494066969251", "c-11"
+NEGOTIATION_SECONDS = (3_300, 4_500)
 
 
 class Happening(NamedTuple):
@@ -67,6 +69,13 @@ class Desk:
         person = dice.choice(self._people)
         usage = self._call(dice, Direction.OUTBOUND, person.direct_line, self.traffic.abroad[0], ENDLESS_SECONDS)
         return Happening(usage, person.external_id)
+
+    def negotiation(self, dice: Random) -> Happening:
+        """The office's newest hand is on the phone to a supplier abroad for an hour, as every weekday of that month."""
+        person, supplier = self._people[-1], Party(SUPPLIER, SUPPLIER_CONTACT)
+        seconds = dice.randint(*NEGOTIATION_SECONDS)
+        usage = self._call(dice, Direction.OUTBOUND, person.direct_line, supplier.number, seconds)
+        return Happening(usage, person.external_id, contact=supplier.contact)
 
     def party(self, dice: Random) -> Party:
         if dice.random() < KNOWN_PART:

@@ -22,7 +22,7 @@ from domain.usage import (
     Traffic,
 )
 
-LONGEST_PREMIUM_SECONDS = 240
+LONGEST_PREMIUM_SECONDS = 60
 LONG_TEXT_PART = 0.25
 UCS_2_PART = 0.2
 SILENT_PART = 0.05

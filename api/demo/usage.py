@@ -25,13 +25,16 @@ from api.demo.traffic import (
     ROUND_WEEK,
     Recipe,
 )
-from domain.periods import CycleTerms, cycle_containing, first_instant, local_day
+from domain.periods import CycleTerms, YearMonth, cycle_containing, first_instant, local_day
 from domain.provisioning import CompanyPlan
 from domain.usage import OfficeReference, UsageEvent
 
 SOURCE = "demo"
 REVERSED_ON = 172
 """The day, counted from the first, on which New York holds the conference that is given back."""
+NEGOTIATED_IN = 6
+"""Months after the first: the one in which the demo is loaded."""
+SATURDAY = 5
 FORGOTTEN_FOR = timedelta(days=7)
 REPORTED_IN = 5
 """On its fifth day a cycle hears of a fax from the one before, which is closed by then (R10)."""
@@ -79,6 +82,13 @@ class DemoOffice:
         is_the_day = self.slug == NEW_YORK.slug and day == self._begins_on + timedelta(days=REVERSED_ON)
         return f"{self._event_id(day, 0)}-conference" if is_the_day else None
 
+    def is_negotiating(self, day: date) -> bool:
+        """Every weekday of New York's newest month when the demo is loaded: the rise that its banner shows."""
+        begins = YearMonth(self._begins_on.year, self._begins_on.month)
+        month = YearMonth(day.year, day.month)
+        is_the_month = self.slug == NEW_YORK.slug and month == begins.plus(NEGOTIATED_IN)
+        return is_the_month and day.weekday() < SATURDAY
+
     def events(self, day: date) -> list[UsageEvent]:
         """Everything reported on a day, in order of time; never nothing."""
         dice = Random(f"{self.slug} {day.isoformat()}")  # noqa: S311 - a story, not a secret
@@ -99,6 +109,9 @@ class DemoOffice:
         if reversed_event is not None:
             at = self._moment(dice, day, Recipe.CALL_ABROAD)
             oddities.append(self._event(reversed_event, at, self._desk.endless_call(dice)))
+        if self.is_negotiating(day):
+            at = self._moment(dice, day, Recipe.CALL_ABROAD)
+            oddities.append(self._event(f"{self._event_id(day, 0)}-supplier", at, self._desk.negotiation(dice)))
         cycle = cycle_containing(self.starts_at(day), self._terms)
         then = day - FORGOTTEN_FOR
         is_day = day - local_day(cycle.starts_at, self._terms.time_zone) == timedelta(days=REPORTED_IN - 1)

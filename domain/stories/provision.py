@@ -33,19 +33,24 @@ IMPORT_RATES = "import-rates"
 
 
 async def apply_company(door: Door, plan: CompanyPlan, *, now: datetime, is_dry_run: bool = False) -> list[str]:
-    """Make a company be as its plan says; the changes, one sentence each. Applying it again changes nothing."""
+    """Make a company be as its plan says; the changes, one sentence each. Applying it again changes nothing.
+
+    A dry run is the same story, and nothing of it stays.
+    """
     return await door.again(partial(_apply, door, plan, now, is_dry_run))
 
 
 async def _apply(door: Door, plan: CompanyPlan, now: datetime, is_dry_run: bool) -> list[str]:
-    async with door.provision(plan.slug, now) as work:
+    async with door.provision(plan.slug, now, is_dry_run=is_dry_run) as work:
         stored = await work.stored_plan()
         check_plan(stored, plan, now)
         changes = compare_company(stored, plan)
-        if is_dry_run or not changes:
+        if not changes:
             return changes
         company_id = await work.save_company(plan)
         await work.release_numbers(plan.offices)
+        if stored is not None and _alert_thresholds(stored) != _alert_thresholds(plan):
+            await work.watch_offices()
         known = {office.slug: office for office in stored.offices} if stored else {}
         for office in sorted(plan.offices, key=lambda office: office.slug):
             before = known.get(office.slug)
@@ -103,10 +108,15 @@ async def _change_office(
         change_terms(books, terms)
     if _recharging_of(before) != _recharging_of(plan):
         judge_later(books.funds.recharge, now)
+    books.watch_soon()
     await work.save_office(plan)
     await _raise_at_once(work, books, plan)
     await work.save_books(books)
     await _note_office(work, books.funds.office.id, *office_changes(before, plan, currency))
+
+
+def _alert_thresholds(plan: CompanyPlan) -> tuple[int, int]:
+    return plan.spending_alert_rise_percent, plan.spending_alert_minimum_micros
 
 
 def _recharging_of(plan: OfficePlan) -> tuple[object, ...]:
@@ -181,11 +191,15 @@ async def load_deck(
     rates: Sequence[NewRate],
     effective_from: datetime,
     now: datetime,
+    is_dry_run: bool = False,
 ) -> CardLoaded:
-    """Put a deck in force, whole or not at all (R18, R19). Raises RateConflict when it would change the past."""
+    """Put a deck in force, whole or not at all (R18, R19). Raises RateConflict when it would change the past.
+
+    A dry run is the same story, and nothing of it stays.
+    """
 
     async def story() -> CardLoaded:
-        async with door.provision(company_id, now) as work:
+        async with door.provision(company_id, now, is_dry_run=is_dry_run) as work:
             placement = place_card(await work.cards(card), rates, effective_from=effective_from, now=now)
             if placement.is_unchanged:
                 return CardLoaded(0, placement)

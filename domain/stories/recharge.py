@@ -17,6 +17,7 @@ from domain.ports import Door
 from domain.recharge_settings import RechargeSettings, begin_within, change_settings, check_settings
 from domain.recharging import is_low, judge
 from domain.renewal import renew
+from domain.top_up_news import tell_declined
 from domain.top_ups import TopUp, TopUpState
 
 CONFIGURE = "configureAutoRecharge"
@@ -64,6 +65,7 @@ async def _configure(
         check_settings(recharge, settings, billing)
         before = replace(recharge)
         change_settings(recharge, settings, now)
+        books.watch_soon()
         changes = _changes(before, recharge, billing.currency)
         top_up = await judge_recharge(work, books)
         if changes:
@@ -110,10 +112,17 @@ async def note_recharge(work: FundWork, books: Books, top_up: TopUp, *, is_decli
         await judge_recharge(work, books)
     elif not is_decline:
         await judge_recharge(work, books)
-    elif note_decline(recharge, books.now):
-        change, office_id = Change("isEnabled", "on", "off"), top_up.office_id
-        target = (TargetKind.AUTO_RECHARGE, office_id)
-        await work.save_activity(act(None, SWITCH_OFF, change, office_id=office_id, target=target))
+    else:
+        is_switched_off = note_decline(recharge, books.now)
+        tell_declined(books, top_up, is_switched_off=is_switched_off)
+        if is_switched_off:
+            books.watch_soon()
+            await _note_switched_off(work, top_up.office_id)
+
+
+async def _note_switched_off(work: FundWork, office_id: UUID) -> None:
+    change, target = Change("isEnabled", "on", "off"), (TargetKind.AUTO_RECHARGE, office_id)
+    await work.save_activity(act(None, SWITCH_OFF, change, office_id=office_id, target=target))
 
 
 async def judge_due(door: Door, *, now: datetime) -> int:

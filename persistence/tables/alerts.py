@@ -21,7 +21,8 @@ class SpendingAlert(SQLModel, table=True):
     state: str
     """ACTIVE: shown. SUPERSEDED: another of its kind stands in its place. ENDED: it fell back, or its time is over."""
     subject: str
-    """What it is about, once per cycle: `service:CALLING`, `wallet:<hex>`, `allowance:FAX`, `universal`."""
+    """What it is about, once per cycle: a rise's cause as `member:<hex>`, `group:<hex>`, `region:GB`,
+    `usageType:LOCAL`, `service:CALLING`; else `commitment:CALLING`, `allowance:FAX`, `universal`."""
     month: int
     """The billing cycle it was raised in."""
     period_start: datetime = Field(sa_type=UtcDateTime)
@@ -43,6 +44,9 @@ class SpendingAlert(SQLModel, table=True):
     """COMMITMENT_USED: what was committed. UNIVERSAL_LOW: the threshold."""
     used_percent: int | None
     """80, 90 or 100; follows downwards without a new alert."""
+    spent_quantity: int | None = Field(sa_type=BigInteger)
+    """ALLOWANCE_USED, and what was included."""
+    committed_quantity: int | None = Field(sa_type=BigInteger)
     __table_args__ = (
         of_company(["office_id"], "office", ["id"]),
         of_company(["wallet_id"], "wallet", ["id"]),

@@ -66,6 +66,8 @@ class WebhookDelivery(SQLModel, table=True):
     """JSON, exactly as it is signed and sent."""
     created_at: datetime = Field(sa_type=UtcDateTime)
     attempt_count: int
+    round_attempt_count: int
+    """Of the attempts, those since it was made or last replayed: which pause comes next."""
     status: int | None
     """HTTP status of the last answer; None: there was none."""
     problem: str | None

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from secrets import token_bytes
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -22,13 +23,15 @@ from api.payments.sandbox import SandboxProcessor
 from api.payments.sandbox_links import SandboxLinks
 from api.settings import Settings
 from api.wiring import serve_app
-from domain.access import Role
+from domain.access import PartnerScope, Role
+from domain.api_keys import SECRET_BYTES, make_secret
 from domain.catalogue import Direction, Service, UsageType, WalletKind
 from domain.money import Amount, parse_micros
 from domain.payments import Processors
 from domain.provisioning import CommitmentPlan, DirectoryContact, DirectoryGroup, DirectoryMember, OfficePlan
 from domain.stories.buy import purchase_credits, save_card, start_card_setup
 from domain.stories.charge import reverse_usage
+from domain.stories.keys import create_api_key
 from domain.usage import DirectoryReference, Fax, Session, UsageEvent
 from persistence.database import Database
 from persistence.metadata import METADATA
@@ -38,6 +41,7 @@ from persistence.tables.charging import CHARGE, REJECTED_USAGE
 from persistence.tables.company import CONTACT, GROUP, MEMBER, OFFICE
 from persistence.tables.funds import ALLOWANCE_CYCLE, POSTING, WALLET
 from persistence.tables.holds import HOLD
+from persistence.tables.partners import API_KEY
 from persistence.tables.payments import CARD_SETUP, PAYMENT_METHOD, TOP_UP
 from persistence.tables.rates import RATE, RATE_CARD
 from schema.ids import IdKind
@@ -152,6 +156,8 @@ async def plant(database: Database) -> None:
     await globex.deck(secret, card="GLOBEX deck", at=_long_ago(now))
     await _use(globex, "vault")
     await _buy(globex, "vault")
+    await _give_key(acme, "hq")
+    await _give_key(globex, "vault")
 
 
 _BARRED = (rate("0", prefix="900", is_blocked=True),)
@@ -252,6 +258,19 @@ async def _buy(world: World, place: str) -> None:
     assert bought.top_up.settled_at == now
 
 
+async def _give_key(world: World, place: str) -> None:
+    """To a partner of one office."""
+    await create_api_key(
+        world.begin,
+        world.viewer(Role.COMPANY_ADMIN),
+        secret=make_secret(token_bytes(SECRET_BYTES)),
+        name=f"Phones of {place}",
+        scopes=list(PartnerScope),
+        office_ids=[await world.office_id(place)],
+        now=world.now,
+    )
+
+
 async def read_ids(database: Database) -> dict[IdKind, Ids]:
     """Every id there is, by the place it belongs to: read from the tables, past every rule of access."""
     offices = {row.id: row.slug for row in await database.rows(select(OFFICE.c.id, OFFICE.c.slug))}
@@ -292,7 +311,7 @@ _OF_OFFICE = {
     IdKind.PAYMENT_METHOD: PAYMENT_METHOD,
     IdKind.CARD_SETUP: CARD_SETUP,
 }
-_OF_COMPANY = {IdKind.CONTACT: CONTACT, IdKind.RATE: RATE, IdKind.RATE_CARD: RATE_CARD}
+_OF_COMPANY = {IdKind.CONTACT: CONTACT, IdKind.RATE: RATE, IdKind.RATE_CARD: RATE_CARD, IdKind.API_KEY: API_KEY}
 
 
 @asynccontextmanager

@@ -19,7 +19,8 @@ COMPANY_OF = {"hq": "acme", "berlin": "acme", "lone": "acme", "acme": "acme", "v
 READER = frozenset({"VIEW_USAGE", "VIEW_WALLETS", "VIEW_RATES"})
 REPORTER = frozenset({"RECORD_USAGE", "SYNC_DIRECTORY", "REVERSE_USAGE", "HOLD_FUNDS"})
 BUYER = frozenset({"PURCHASE_CREDITS", "CONFIGURE_AUTO_RECHARGE", "REFUND_PURCHASES"})
-AUDITOR = frozenset({"VIEW_ACTIVITY"})
+AUDITOR = frozenset({"VIEW_ACTIVITY", "MANAGE_SETTINGS"})
+ADMIN = AUDITOR | {"MANAGE_API_KEYS", "MANAGE_WEBHOOKS"}
 KEEPER = AUDITOR | {"REFUND_PURCHASES", "SETTLE_INVOICES", "ADJUST_WALLETS"}
 
 
@@ -50,7 +51,7 @@ def _of_offices(role: Role, *offices: str, **claims: Any) -> dict[str, Any]:
 
 EVERY_SCOPE = frozenset(PartnerScope)
 CALLERS = (
-    Caller("company admin", {"role": Role.COMPANY_ADMIN}, READER | BUYER | AUDITOR),
+    Caller("company admin", {"role": Role.COMPANY_ADMIN}, READER | BUYER | ADMIN),
     Caller("office admin of one", _of_offices(Role.OFFICE_ADMIN, "hq"), offices=frozenset({"hq"})),
     Caller(
         "office admin of two with billing",
@@ -75,7 +76,7 @@ CALLERS = (
         company=None,
         is_operator=True,
     ),
-    Caller("admin of another company", {"company": "globex"}, READER | BUYER | AUDITOR, company="globex"),
+    Caller("admin of another company", {"company": "globex"}, READER | BUYER | ADMIN, company="globex"),
 )
 
 

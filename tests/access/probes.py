@@ -21,6 +21,7 @@ REFUND = frozenset({"REFUND_PURCHASES"})
 SETTLE = frozenset({"SETTLE_INVOICES"})
 ADJUST = frozenset({"ADJUST_WALLETS"})
 ACTIVITY = frozenset({"VIEW_ACTIVITY"})
+API_KEYS = frozenset({"MANAGE_API_KEYS"})
 
 
 FIVE = '{ amount: "5", currencyCode: "USD" }'
@@ -192,8 +193,9 @@ _OPENED_BY = {
     IdKind.TOP_UP: WALLETS,
     IdKind.PAYMENT_METHOD: WALLETS,
     IdKind.AUTO_RECHARGE: WALLETS,
+    IdKind.API_KEY: API_KEYS,
 }
-OF_COMPANY = frozenset({IdKind.COMPANY, IdKind.CONTACT, IdKind.RATE, IdKind.RATE_CARD})
+OF_COMPANY = frozenset({IdKind.COMPANY, IdKind.CONTACT, IdKind.RATE, IdKind.RATE_CARD, IdKind.API_KEY})
 
 
 def _nodes() -> Iterator[Probe]:
@@ -323,6 +325,23 @@ MUTATIONS = (
         ADJUST,
     ),
     *_buying(),
+    Probe(
+        "Mutation.revokeApiKey.input.id",
+        "mutation ($id: ?) { revokeApiKey(input: { id: $id }) { apiKey { id } userErrors { code message field } } }",
+        IdKind.API_KEY,
+        lambda found, value: (found["apiKey"] or {}).get("id") == value,
+        API_KEYS,
+        of=Of.COMPANY,
+    ),
+    Probe(
+        "Mutation.createApiKey.input.officeIds",
+        "mutation ($id: ?, $key: String!) {"
+        " createApiKey(input: { name: $key, scopes: [USAGE_READ], officeIds: [$id] }) {"
+        " apiKey { id } userErrors { code message field } } }",
+        IdKind.OFFICE,
+        _tells("apiKey"),
+        API_KEYS,
+    ),
 )
 
 PROBES = (*(probe for probe in HOLDING if not probe.is_mutation), *BY_ID, *HISTORY, *LISTS, *NODES, *MUTATIONS)

@@ -9,14 +9,14 @@ from graphql import GraphQLObjectType
 from domain.access import PartnerScope, Role
 from schema.ids import IdKind
 from tests.access.estate import MARKS, MARKS_OF_ACME, MARKS_OF_GLOBEX, Estate, token
-from tests.access.walk import AUDIT_TRAIL, DEPTH, GRAPHQL, Reader
+from tests.access.walk import DEPTH, FOR_ADMINS, GRAPHQL, Reader
 
 NOT_READ = {
     *("Query", "Mutation", "DirectorySyncCounts", "RecordUsageResult", "UsageRejection"),
     *("CreditPurchaseQuote", "PaymentNextAction", "UsageQuote", "HoldRefusal"),
 }
 """What only mutations answer, besides their payloads and errors; and what only buyers are told."""
-OF_THE_AUDIT_TRAIL = {"Activity", "ActivityChange", "ActivityConnection", "ActivityEdge"}
+OF_ADMINS = {"Activity", "ActivityChange", "ActivityConnection", "ActivityEdge", "ApiKey"}
 NOT_USED_HERE = {"MessageDetails", "AiAgentDetails", "CallLocation", "CallQuality"}
 """Values of a record without anything behind them; the estate has no such usage."""
 
@@ -36,7 +36,7 @@ def _leaks(reader: Reader, marks: re.Pattern[str], hidden: set[str]) -> list[tup
     ]
 
 
-async def _read(estate: Estate, bearer: str, depth: int = DEPTH, closed: str = "") -> Reader:
+async def _read(estate: Estate, bearer: str, depth: int = DEPTH, closed: frozenset[str] = frozenset()) -> Reader:
     reader = Reader(estate, bearer, closed)
     await reader.read_everything(depth)
     return reader
@@ -68,9 +68,9 @@ async def test_another_company_s_admin_sees_his_own_marks_and_nothing_of_acme(es
 
 
 async def _assert_limited_to_hq(estate: Estate, bearer: str, depth: int = DEPTH) -> None:
-    limited = await _read(estate, bearer, depth, AUDIT_TRAIL)
-    assert limited.types >= _readable_types() - OF_THE_AUDIT_TRAIL
-    assert not limited.types & OF_THE_AUDIT_TRAIL
+    limited = await _read(estate, bearer, depth, FOR_ADMINS)
+    assert limited.types >= _readable_types() - OF_ADMINS
+    assert not limited.types & OF_ADMINS
     assert limited.ids >= {estate.one(kind, "hq") for kind in (IdKind.OFFICE, IdKind.WALLET, IdKind.USAGE_RECORD)}
     assert _leaks(limited, MARKS, estate.all_of("berlin", "lone", "globex", "vault")) == []
 
@@ -87,5 +87,5 @@ async def test_nor_does_he_on_postgresql(postgresql_estate: Estate) -> None:
 
 
 async def test_a_partner_of_a_company_reaches_no_other_company(estate: Estate) -> None:
-    partner = await _read(estate, token(**PARTNER), depth=2, closed=AUDIT_TRAIL)
+    partner = await _read(estate, token(**PARTNER), depth=2, closed=FOR_ADMINS)
     assert _leaks(partner, MARKS_OF_GLOBEX, estate.all_of("globex", "vault")) == []

@@ -58,10 +58,11 @@ TYPE_OF = {
     IdKind.TOP_UP: "TopUp",
     IdKind.PAYMENT_METHOD: "PaymentMethod",
     IdKind.AUTO_RECHARGE: "AutoRecharge",
+    IdKind.API_KEY: "ApiKey",
 }
 
-AUDIT_TRAIL = "Company.activity"
-"""Refused to whom it is not open, with all that is asked beside it: those read everything but that."""
+FOR_ADMINS = frozenset({"Company.activity", "Company.apiKeys"})
+"""Refused to whom they are not open, with all that is asked beside them: those read everything but that."""
 
 UNLISTED = {IdKind.HOLD: "Hold"}
 """Types in no list: everybody asks for all of them by id, whosever they are."""
@@ -72,8 +73,8 @@ def _is_leaf(type_: Any) -> bool:
 
 
 @cache
-def selection(type_name: str, depth: int, closed: str = "") -> str:
-    """All of a type: its values, and all of what hangs on it down to `depth`, but for one field that is closed."""
+def selection(type_name: str, depth: int, closed: frozenset[str] = frozenset()) -> str:
+    """All of a type: its values, and all of what hangs on it down to `depth`, but for the fields that are closed."""
     type_ = GRAPHQL.type_map[type_name]
     if isinstance(type_, GraphQLUnionType):
         parts = " ".join(f"... on {part.name} {selection(part.name, depth, closed)}" for part in type_.types)
@@ -82,12 +83,12 @@ def selection(type_name: str, depth: int, closed: str = "") -> str:
     parts = " ".join(
         _field(name, get_named_type(field.type), depth, closed)
         for name, field in type_.fields.items()
-        if f"{type_name}.{name}" != closed
+        if f"{type_name}.{name}" not in closed
     )
     return f"{{ __typename {parts} }}"
 
 
-def _field(name: str, type_: Any, depth: int, closed: str) -> str:
+def _field(name: str, type_: Any, depth: int, closed: frozenset[str]) -> str:
     if _is_leaf(type_):
         return name
     is_value = isinstance(type_, GraphQLObjectType) and _leaves(type_) == list(type_.fields)
@@ -100,7 +101,9 @@ def _leaves(type_: GraphQLObjectType) -> list[str]:
     return [name for name, field in type_.fields.items() if _is_leaf(get_named_type(field.type))]
 
 
-def documents(start: str, type_name: str, depth: int = DEPTH, end: str = "", closed: str = "") -> Iterator[str]:
+def documents(
+    start: str, type_name: str, depth: int = DEPTH, end: str = "", closed: frozenset[str] = frozenset()
+) -> Iterator[str]:
     """One document for the values of a type, and one for each field that leads on, so that none grows too long."""
     start = f"{'query ($id: ID!)' if '$id' in start else 'query'} {{ {start}"
     type_ = GRAPHQL.type_map[type_name]
@@ -111,7 +114,7 @@ def documents(start: str, type_name: str, depth: int = DEPTH, end: str = "", clo
     yield f"{start} {{ __typename {' '.join(_leaves(type_))} }} {end}}}"
     for name, field in type_.fields.items():
         named = get_named_type(field.type)
-        if not _is_leaf(named) and f"{type_name}.{name}" != closed:
+        if not _is_leaf(named) and f"{type_name}.{name}" not in closed:
             yield f"{start} {{ {name} {selection(named.name, depth - 1, closed)} }} {end}}}"
 
 
@@ -132,7 +135,7 @@ def values(found: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, 
 class Reader:
     """One caller, and everything he was told."""
 
-    def __init__(self, estate: Estate, bearer: str, closed: str = "") -> None:
+    def __init__(self, estate: Estate, bearer: str, closed: frozenset[str] = frozenset()) -> None:
         self._estate = estate
         self._bearer = bearer
         self._closed = closed

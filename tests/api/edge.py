@@ -18,6 +18,7 @@ from starlette.testclient import TestClient
 
 from api.app import build_app
 from api.auth import Claims, issue_token
+from api.protocols import OPTIONS
 from api.settings import Settings
 from domain.access import Role, Viewer
 from domain.errors import InvalidInput, NotPermitted
@@ -182,7 +183,8 @@ def make_client(settings: Settings | None = None, **given: Any) -> TestClient:
 def serve(app: Starlette, *, lifespan: Literal["on", "off"] = "off", **given: Any) -> Iterator[str]:
     """The app behind a real server on a loopback port; gives its address. `given`: more of the server's options."""
     listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan=lifespan, **given))
+    options = {"log_level": "warning", "lifespan": lifespan, **OPTIONS, **given}
+    server = uvicorn.Server(uvicorn.Config(app, **options))
     thread = threading.Thread(target=lambda: asyncio.run(server.serve([listener])), daemon=True)
     thread.start()
     try:

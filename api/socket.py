@@ -1,0 +1,263 @@
+"""`/graphql` as a WebSocket: queries, mutations and subscriptions in the words of `graphql-transport-ws`.
+
+One conversation a socket. It has a reader, a writer, a heartbeat and a watch over the caller's admission; the
+first of them to end ends the socket. Operations run beside them and speak through one bounded outbox, so that a
+peer who does not read stops his own sources, and nobody else's.
+"""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import aclosing, suppress
+from datetime import datetime
+from time import monotonic
+
+from graphql import OperationType
+from starlette.types import Receive, Scope, Send
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from api import socket_messages as messages
+from api.admission import EXPIRED, Admission, Ended, address_of
+from api.auth import AuthenticationError, Authenticator, KeySetError
+from api.error_answers import Incident
+from api.line import FAREWELL_SECONDS, SEND_SECONDS, Line, first_of, line_of
+from api.operations import Operation, Operations
+from api.outbox import Outbox
+from api.refusals import Code, Refused, refusal
+from api.socket_messages import Close, Message, read_message
+from persistence.outages import is_outage
+
+INIT_SECONDS = 5.0
+CHECK_SECONDS = 10.0
+PING_SECONDS = 20.0
+SILENT_SECONDS = 45.0
+MAX_OPERATIONS = 50
+
+NOBODY_THERE = Close(None)
+
+
+class GraphQLSocket:
+    """An ASGI application for one WebSocket route."""
+
+    def __init__(self, operations: Operations, *, authenticator: Authenticator, clock: Callable[[], datetime]) -> None:
+        self._operations = operations
+        self._authenticator = authenticator
+        self._clock = clock
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        socket = WebSocket(scope, receive, send)
+        with suppress(WebSocketDisconnect):
+            if messages.PROTOCOL not in scope["subprotocols"]:
+                await socket.accept()
+                await socket.close(messages.WRONG_PROTOCOL, f"Speak {messages.PROTOCOL}.")
+                return
+            await socket.accept(messages.PROTOCOL)
+            await Conversation(socket, line_of(scope), self._operations, self._admission(socket)).run()
+
+    def _admission(self, socket: WebSocket) -> Callable[[str | None], Admission]:
+        def admission(authorization: str | None) -> Admission:
+            given = authorization or socket.headers.get("authorization")
+            return Admission(self._authenticator, self._clock, given, address=address_of(socket))
+
+        return admission
+
+
+class Conversation:
+    """With one peer, from the accepted handshake to the end of the socket."""
+
+    def __init__(
+        self, socket: WebSocket, line: Line, operations: Operations, admission: Callable[[str | None], Admission]
+    ) -> None:
+        self._socket = socket
+        self._line = line
+        self._operations = operations
+        self._admit = admission
+        self._admission: Admission | None = None
+        self._initialised = asyncio.Event()
+        self._acknowledged = asyncio.Event()
+        self._outbox = Outbox()
+        self._running: dict[str, asyncio.Task[None]] = {}
+        """By id: those whose answers the peer waits for."""
+        self._tasks: set[asyncio.Task[None]] = set()
+        """All of them, mutations that the peer no longer waits for too."""
+        self._cut_short: set[asyncio.Task[None]] = set()
+        """Those that end when nobody waits: all but mutations."""
+        self._heard_at = monotonic()
+
+    async def run(self) -> None:
+        try:
+            works = (self._read(), self._write(), self._beat(), self._watch(), self._until_the_server_stops())
+            close = await first_of(*works)
+        except Exception as error:  # the last guard: a fault of ours never shows what it is
+            close = Close(messages.INTERNAL_ERROR, Incident().tell(error)["message"])
+        finally:
+            self._running.clear()
+            for task in self._cut_short:
+                task.cancel()
+        await self._hang_up(close)
+        # The sources close what they hold, and mutations are done whoever waits for them.
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    @property
+    def _is_expired(self) -> bool:
+        return self._acknowledged.is_set() and self._admission is not None and self._admission.is_expired
+
+    # ---------- what ends a socket ----------
+
+    async def _read(self) -> Close:
+        while True:
+            frame = await self._socket.receive()
+            if frame["type"] == "websocket.disconnect":
+                return NOBODY_THERE
+            self._heard_at = monotonic()
+            try:
+                await self._hear(read_message(frame.get("text")))
+            except Close as close:
+                return close
+
+    async def _write(self) -> Close:
+        while True:
+            text = await self._outbox.take()
+            if self._is_expired:
+                return _ended(Ended(Code.UNAUTHENTICATED, EXPIRED))
+            try:
+                async with asyncio.timeout(SEND_SECONDS):
+                    await self._socket.send_text(text)
+            except TimeoutError:
+                self._line.abort()
+                return NOBODY_THERE
+            except WebSocketDisconnect:
+                return NOBODY_THERE
+
+    async def _beat(self) -> Close:
+        ping_at = monotonic() + PING_SECONDS
+        while True:
+            await asyncio.sleep(max(min(ping_at, self._heard_at + SILENT_SECONDS) - monotonic(), 0))
+            if monotonic() >= self._heard_at + SILENT_SECONDS:
+                return Close(messages.TRY_AGAIN_LATER, f"Nothing was heard for {SILENT_SECONDS:.0f} seconds.")
+            if monotonic() >= ping_at:
+                ping_at += PING_SECONDS
+                await self._outbox.put(messages.ping())
+
+    async def _watch(self) -> Close:
+        try:
+            async with asyncio.timeout(INIT_SECONDS):
+                await self._initialised.wait()
+        except TimeoutError:
+            return Close(messages.INIT_TIMEOUT, "Connection initialisation timeout")
+        await self._acknowledged.wait()
+        assert self._admission is not None
+        return _ended(await self._admission.ended())
+
+    async def _until_the_server_stops(self) -> Close:
+        await self._line.stopping.wait()
+        return Close(messages.GOING_AWAY, "The server stops.")
+
+    async def _hang_up(self, close: Close) -> None:
+        if close.code is None:
+            return
+        try:
+            async with asyncio.timeout(FAREWELL_SECONDS):
+                await self._socket.close(close.code, close.reason)
+        except TimeoutError:
+            self._line.abort()
+        except WebSocketDisconnect:
+            pass
+
+    # ---------- what a peer says ----------
+
+    async def _hear(self, message: Message) -> None:
+        match message.kind:
+            case "connection_init":
+                await self._welcome(message)
+            case "ping":
+                await self._outbox.put(messages.pong(message.payload))
+            case "subscribe":
+                await self._begin(message)
+            case "complete":
+                self._end(message.id)
+
+    async def _welcome(self, message: Message) -> None:
+        if self._initialised.is_set():
+            raise Close(messages.TOO_MANY_INITS, "Too many initialisation requests")
+        self._initialised.set()
+        self._admission = self._admit(messages.authorization_in(message.payload))
+        try:
+            async with asyncio.timeout(CHECK_SECONDS):
+                await self._admission.check()
+        except AuthenticationError as error:
+            raise Close(messages.FORBIDDEN, f"Forbidden: {error}") from None
+        except Exception as error:
+            if not isinstance(error, KeySetError) and not is_outage(error):
+                raise
+            raise Close(messages.TRY_AGAIN_LATER, "Tokens cannot be checked right now.") from error
+        self._acknowledged.set()
+        await self._outbox.put(messages.ack())
+
+    async def _begin(self, message: Message) -> None:
+        if not self._acknowledged.is_set():
+            raise Close(messages.UNAUTHORIZED, "Unauthorized")
+        if message.id in self._running:
+            raise Close(messages.ID_IN_USE, f"Subscriber for {message.id} already exists")
+        if self._is_expired:
+            raise _ended(Ended(Code.UNAUTHENTICATED, EXPIRED))
+        try:
+            if len(self._tasks) >= MAX_OPERATIONS:
+                raise refusal(400, f"A socket runs at most {MAX_OPERATIONS} operations at once.")
+            operation = self._operations.find(messages.request_in(message))
+        except Refused as refused:
+            await self._outbox.put(messages.errors(message.id, refused.errors), message.id)
+        else:
+            self._start(message.id, operation)
+
+    def _start(self, operation_id: str, operation: Operation) -> None:
+        task = asyncio.create_task(self._answer(operation_id, operation))
+        self._running[operation_id] = task
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        if operation.kind is not OperationType.MUTATION:
+            self._cut_short.add(task)
+            task.add_done_callback(self._cut_short.discard)
+
+    def _end(self, operation_id: str) -> None:
+        self._outbox.forget(operation_id)
+        task = self._running.pop(operation_id, None)
+        if task in self._cut_short:
+            task.cancel()
+
+    # ---------- what is answered ----------
+
+    async def _answer(self, operation_id: str, operation: Operation) -> None:
+        incident = Incident(operation.name)
+        try:
+            await self._run(operation_id, operation, incident)
+            last = messages.complete(operation_id)
+        except Refused as refused:
+            last = messages.errors(operation_id, refused.errors)
+        except Exception as error:  # the last guard
+            last = messages.errors(operation_id, [incident.tell(error)])
+        if self._is_awaited(operation_id):
+            del self._running[operation_id]  # the peer may use it again as soon as it has read this
+            await self._outbox.put(last, operation_id)
+
+    async def _run(self, operation_id: str, operation: Operation, incident: Incident) -> None:
+        admission = self._admission
+        assert admission is not None
+        if not operation.is_subscription:
+            await self._send(operation_id, await self._operations.run(operation, admission.viewer, incident))
+            return
+        async with aclosing(await self._operations.subscribe(operation, lambda: admission.viewer)) as answers:
+            async for answer in answers:
+                await self._send(operation_id, answer)
+
+    async def _send(self, operation_id: str, answer: bytes) -> None:
+        if self._is_awaited(operation_id):
+            await self._outbox.put(messages.next_answer(operation_id, answer), operation_id)
+
+    def _is_awaited(self, operation_id: str) -> bool:
+        return self._running.get(operation_id) is asyncio.current_task()
+
+
+def _ended(ended: Ended) -> Close:
+    if ended.code is Code.UNAUTHENTICATED:
+        return Close(messages.FORBIDDEN, f"Forbidden: {ended.message}")
+    return Close(messages.TRY_AGAIN_LATER, ended.message)
