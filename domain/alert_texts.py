@@ -69,7 +69,7 @@ def _told(cause: Cause) -> str:
         case Dimension.USAGE_TYPE:
             return TYPE_WORDS[UsageType(cause.key)]
         case Dimension.SERVICE:
-            return SERVICE_WORDS[Service(cause.key)]
+            return f"{SERVICE_WORDS[Service(cause.key)]} usage"
 
 
 def _commitment(alert: Alert, currency: Currency) -> str:

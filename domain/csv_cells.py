@@ -17,7 +17,7 @@ _MOST_CODE_DIGITS = 3
 
 _HARMLESS = re.compile(r"[A-Za-z](?:[A-Za-z0-9 _.:@+/-]*[A-Za-z0-9_.:@+/-])?")
 """Begins with a letter, so it is neither formula nor number; and nothing in it needs quotes."""
-_PHONE_NUMBER = re.compile(r"\+[1-9][0-9]{1,14}")
+_PHONE_NUMBER = re.compile(r"\+[1-9][0-9]{6,14}")
 _DECIMAL = re.compile(r"-?(?:0|[1-9][0-9]{0,10})(?:\.[0-9]+)?")
 """At most eleven digits before the point: with more, spreadsheets show an exponent, and beyond fifteen they round."""
 _FORMULA = re.compile("[\\s\u200b-\u200f\u2060\ufeff]*[=+@＝＋－＠-]|[\t\r\n]")

@@ -91,8 +91,8 @@ class Channel:
                 _wake_named(ear, changed)
 
         # A connection of its own: one of the pool would be missing there, and would be reset when it goes back.
-        named = {"timeout": CONNECT_SECONDS, "server_settings": {"application_name": CONNECTION_NAME}}
-        engine = create_async_engine(self._database.url, poolclass=NullPool, hide_parameters=True, connect_args=named)
+        options = {"timeout": CONNECT_SECONDS, "server_settings": {"application_name": CONNECTION_NAME}}
+        engine = create_async_engine(self._database.url, poolclass=NullPool, hide_parameters=True, connect_args=options)
         async with engine.connect() as connection:
             driver: Any = (await connection.get_raw_connection()).driver_connection
             lost = asyncio.Event()

@@ -98,16 +98,26 @@ class Mutation:
         ConfigureAutoRechargePayload,
         "Changes an office's auto-recharge. When the balance is below the threshold already, it recharges at once.",
     )
-    settle_invoice: SettleInvoicePayload = _mutation(
-        resolve_settle_invoice,
-        SettleInvoicePayload,
-        "Records that invoiced top-ups were paid, so that they no longer count against the office's limit. For"
-        " operators.",
+    dismiss_spending_alert: DismissSpendingAlertPayload = _mutation(
+        resolve_dismiss_spending_alert,
+        DismissSpendingAlertPayload,
+        "Hides an alert from this viewer for good; others still see it. Safe to send again.",
+    )
+    update_company_settings: UpdateCompanySettingsPayload = _mutation(
+        resolve_update_company_settings,
+        UpdateCompanySettingsPayload,
+        "Changes when spending alerts are raised. For company admins and operators.",
     )
     export_usage_history: ExportUsageHistoryPayload = _mutation(
         resolve_export_usage_history,
         ExportUsageHistoryPayload,
         "Makes a link to a CSV file of the usage history: all of a list, not a page. It is good for 15 minutes.",
+    )
+    settle_invoice: SettleInvoicePayload = _mutation(
+        resolve_settle_invoice,
+        SettleInvoicePayload,
+        "Records that invoiced top-ups were paid, so that they no longer count against the office's limit. For"
+        " operators.",
     )
     record_usage: RecordUsagePayload = _mutation(
         resolve_record_usage,
@@ -155,15 +165,10 @@ class Mutation:
         " while that is open. After it closed, prepaid credits come back as universal credits, and plan units do"
         " not.",
     )
-    dismiss_spending_alert: DismissSpendingAlertPayload = _mutation(
-        resolve_dismiss_spending_alert,
-        DismissSpendingAlertPayload,
-        "Hides an alert from this viewer for good; others still see it. Safe to send again.",
-    )
-    update_company_settings: UpdateCompanySettingsPayload = _mutation(
-        resolve_update_company_settings,
-        UpdateCompanySettingsPayload,
-        "Changes when spending alerts are raised. For company admins and operators.",
+    adjust_wallet: AdjustWalletPayload = _mutation(
+        resolve_adjust_wallet,
+        AdjustWalletPayload,
+        "Puts a wallet right, with a reason. For operators: an administrator buys credits instead.",
     )
     create_api_key: CreateApiKeyPayload = _mutation(
         resolve_create_api_key,
@@ -197,9 +202,4 @@ class Mutation:
         ReplayWebhookDeliveryPayload,
         "Delivers a message again, as it was: after it was given up, or because the receiver lost it. For company"
         " admins.",
-    )
-    adjust_wallet: AdjustWalletPayload = _mutation(
-        resolve_adjust_wallet,
-        AdjustWalletPayload,
-        "Puts a wallet right, with a reason. For operators: an administrator buys credits instead.",
     )

@@ -160,14 +160,14 @@ class Office(Node):
         description="What its plan includes in a billing cycle and how much of it is used, one row a service.",
     )
     auto_recharge: AutoRecharge = strawberry.field(resolver=_auto_recharge, description="Its auto-recharge, on or off.")
+    spending_alerts: list[SpendingAlert] = strawberry.field(
+        resolver=_spending_alerts,
+        description="What somebody should know about its spending, last raised first: the banner.",
+    )
     spend_forecast: SpendForecast | None = strawberry.field(
         resolver=resolve_spend_forecast,
         description="What the current cycle will have cost if usage goes on as of late. Null during the first three"
         " days of usage.",
-    )
-    spending_alerts: list[SpendingAlert] = strawberry.field(
-        resolver=_spending_alerts,
-        description="What somebody should know about its spending, last raised first: the banner.",
     )
     can_spend: bool = strawberry.field(
         resolver=_can_spend,

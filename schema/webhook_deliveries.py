@@ -21,13 +21,14 @@ describe(
     "What an endpoint can be told. The `type` of a message is its topic in lower case, with a dot after the first word:"
     " `recharge.switched_off`.",
     {
-        "WALLET_LOW": "Universal credits fell below the threshold of auto-recharge, and it is off.",
+        "WALLET_LOW": "A wallet runs low: 80, 90 or 100 % of a commitment are used, or universal credits are below the"
+        " threshold while auto-recharge is off. It is told as ALERT_RAISED too.",
         "RECHARGE_SETTLED": "Auto-recharge has added credits.",
         "RECHARGE_DECLINED": "Auto-recharge could not charge the card; it tries again later, or was switched off.",
         "RECHARGE_SKIPPED": "Auto-recharge was due and did not try, for another reason than the last time.",
         "RECHARGE_SWITCHED_OFF": "Auto-recharge was switched off after too many declines.",
         "CREDITS_PURCHASED": "Credits that somebody bought were added.",
-        "ALERT_RAISED": "A spending alert was raised.",
+        "ALERT_RAISED": "A spending alert was raised, of whatever kind.",
         "USAGE_REJECTED": "Reported usage was not charged: one message for all of a batch and office.",
     },
     name="WebhookTopic",

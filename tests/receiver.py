@@ -19,7 +19,7 @@ class Answer(NamedTuple):
     status: int = 200
     headers: Mapping[str, str] = {}
     seconds: float = 0.0
-    """Before it is given."""
+    """Before it is given, unless all are released."""
     body: bytes = b""
 
 
@@ -56,6 +56,8 @@ class Receiver:
     """Given one after the other; when there are none left, 200."""
     always: Answer = OK
     received: list[Received] = field(default_factory=list)
+    released: threading.Event = field(default_factory=threading.Event)
+    """Once set, every answer is given at once."""
     _came: threading.Condition = field(default_factory=threading.Condition)
 
     def url(self, path: str = "/hook") -> str:
@@ -96,7 +98,7 @@ def receiving() -> Iterator[Receiver]:
             body = self.rfile.read(int(self.headers["content-length"])).decode()
             headers = {name.lower(): value for name, value in self.headers.items()}
             answer = receiver.keep(Received(self.path, headers, body, time.monotonic()))
-            time.sleep(answer.seconds)
+            receiver.released.wait(answer.seconds)
             try:
                 self.send_response(answer.status)
                 for name, value in answer.headers.items():

@@ -50,8 +50,9 @@ PAGE = (ROOT / "docs" / "clients.md").read_text(encoding="utf-8")
 FOLDERS = ("operations", "partner")
 SCHEMA = build_schema((ROOT / "schema.graphql").read_text(encoding="utf-8"))
 
-STEP_SECONDS = 120
-"""Of the commands of one block: most of it is for the registry."""
+INSTALL_SECONDS = 120
+"""Of the commands that make a kit: most of it is for the registry."""
+RUN_SECONDS = 40
 NO_REGISTRY = re.compile(r"ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|Retrying \(Retry")
 CALLS = 60
 """More than one page of the history."""
@@ -143,7 +144,7 @@ class Kits(NamedTuple):
         kit = self.folder / "examples" / block.split("-")[0]
         process = self.start(["bash", "-euc", commands], kit, **env)
         try:
-            output, _ = process.communicate(timeout=STEP_SECONDS)
+            output, _ = process.communicate(timeout=RUN_SECONDS if block.endswith("-run") else INSTALL_SECONDS)
         finally:
             end(process)
         if process.returncode and (unreachable := NO_REGISTRY.search(output)):
@@ -260,7 +261,7 @@ async def _line(process: subprocess.Popen[str], awaited: str) -> None:
     """Waits until the process has printed this line."""
     assert process.stdout is not None
     seen = []
-    async with asyncio.timeout(STEP_SECONDS):
+    async with asyncio.timeout(RUN_SECONDS):
         while line := await asyncio.to_thread(process.stdout.readline):
             seen.append(line.rstrip())
             if seen[-1] == awaited:

@@ -255,7 +255,11 @@ OPERATIONS = (DOCS / "operations.md").read_text(encoding="utf-8")
 OPERATION = re.compile(
     r"^```graphql\n(?P<document>.*?)^```(?:\n\n```json variables\n(?P<variables>.*?)^```)?", re.DOTALL | re.MULTILINE
 )
-DOCUMENTS = [(found["document"], found["variables"]) for found in OPERATION.finditer(GRAPHQL)]
+DOCUMENTS = [
+    (found["document"], found["variables"])
+    for page in sorted(DOCS.glob("*.md"))
+    for found in OPERATION.finditer(page.read_text(encoding="utf-8"))
+]
 
 
 @pytest.mark.parametrize(

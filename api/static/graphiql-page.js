@@ -35,7 +35,11 @@
   // The schema is asked for before the editors stand, and so without the headers that will be in them.
   function fetcher(params, options) {
     const given = options?.headers ?? (config.token ? JSON.parse(headers) : {});
-    if (hasToken(given)) return send(params, { ...options, headers: given });
+    if (hasToken(given)) {
+      return fareboxLive.isSubscription(options?.documentAST, params.operationName)
+        ? fareboxLive.subscribe(config.endpoint, params, given)
+        : send(params, { ...options, headers: given });
+    }
     const message =
       "Put a token into the Headers editor below (`farebox token` prints one), then re-fetch the schema.";
     return { errors: [{ message }] };

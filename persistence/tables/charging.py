@@ -171,7 +171,10 @@ class UsageByDay(SQLModel, table=True):
     plan_micros: int = Field(sa_type=BigInteger)
     commitment_micros: int = Field(sa_type=BigInteger)
     universal_micros: int = Field(sa_type=BigInteger)
-    __table_args__ = (of_company(["office_id"], "office", ["id"]),)
+    __table_args__ = (
+        of_company(["office_id"], "office", ["id"]),
+        Index("ix_usage_by_day_month", "company_id", "office_id", "month"),
+    )
 
 
 CHARGE: Any = Charge.__table__  # type: ignore[attr-defined]

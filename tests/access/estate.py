@@ -32,19 +32,23 @@ from domain.provisioning import CommitmentPlan, DirectoryContact, DirectoryGroup
 from domain.stories.buy import purchase_credits, save_card, start_card_setup
 from domain.stories.charge import reverse_usage
 from domain.stories.keys import create_api_key
+from domain.stories.watch import watch_on_demand
 from domain.usage import DirectoryReference, Fax, Session, UsageEvent
 from persistence.database import Database
 from persistence.metadata import METADATA
 from persistence.sandbox_store import SandboxStore
 from persistence.tables.activity import ACTIVITY
+from persistence.tables.alerts import SPENDING_ALERT
 from persistence.tables.charging import CHARGE, REJECTED_USAGE
 from persistence.tables.company import CONTACT, GROUP, MEMBER, OFFICE
 from persistence.tables.funds import ALLOWANCE_CYCLE, POSTING, WALLET
 from persistence.tables.holds import HOLD
-from persistence.tables.partners import API_KEY
+from persistence.tables.partners import API_KEY, WEBHOOK_DELIVERY, WEBHOOK_ENDPOINT
 from persistence.tables.payments import CARD_SETUP, PAYMENT_METHOD, TOP_UP
 from persistence.tables.rates import RATE, RATE_CARD
+from persistence.webhook_claims import claim, find_due, note_delivered
 from schema.ids import IdKind
+from tests.partners import Partner
 from tests.persistence.holding import held, request
 from tests.world import World, allowance, call, commitment, office, rate, usage_event
 
@@ -143,6 +147,7 @@ async def plant(database: Database) -> None:
         **_directory("hq", "berlin"),
     )
     await acme.deck((rate("0.02"), rate("0.50", service=Service.FAX), *_BARRED, *_SESSIONS), at=_long_ago(now))
+    await _tell_partner(acme)
     for place in ("hq", "berlin", "lone"):
         await _use(acme, place)
         await _buy(acme, place)
@@ -154,10 +159,14 @@ async def plant(database: Database) -> None:
     )
     secret = (rate("0", fee="77777.777777"), rate("0.50", service=Service.FAX), *_BARRED, *_SESSIONS)
     await globex.deck(secret, card="GLOBEX deck", at=_long_ago(now))
+    await _tell_partner(globex)
     await _use(globex, "vault")
     await _buy(globex, "vault")
     await _give_key(acme, "hq")
     await _give_key(globex, "vault")
+    for world in (acme, globex):
+        await watch_on_demand(world.begin, world.company_id, now)
+    await _partner_heard(database, now)
 
 
 _BARRED = (rate("0", prefix="900", is_blocked=True),)
@@ -271,6 +280,19 @@ async def _give_key(world: World, place: str) -> None:
     )
 
 
+async def _tell_partner(world: World) -> None:
+    """Of all that happens from now on, where the server connects to nothing."""
+    await Partner(world).endpoint(f"https://127.0.0.1:9/{world.slug}")
+
+
+async def _partner_heard(database: Database, now: datetime) -> None:
+    """Nothing waits for the server's worker, which would change it in the middle of a test."""
+    for due in await find_due(database, now, but_of=(), limit=100):
+        claimed = await claim(database, due, now, now + timedelta(minutes=1))
+        assert claimed is not None
+        await note_delivered(database, claimed, 204, now)
+
+
 async def read_ids(database: Database) -> dict[IdKind, Ids]:
     """Every id there is, by the place it belongs to: read from the tables, past every rule of access."""
     offices = {row.id: row.slug for row in await database.rows(select(OFFICE.c.id, OFFICE.c.slug))}
@@ -310,8 +332,16 @@ _OF_OFFICE = {
     IdKind.TOP_UP: TOP_UP,
     IdKind.PAYMENT_METHOD: PAYMENT_METHOD,
     IdKind.CARD_SETUP: CARD_SETUP,
+    IdKind.SPENDING_ALERT: SPENDING_ALERT,
 }
-_OF_COMPANY = {IdKind.CONTACT: CONTACT, IdKind.RATE: RATE, IdKind.RATE_CARD: RATE_CARD, IdKind.API_KEY: API_KEY}
+_OF_COMPANY = {
+    IdKind.CONTACT: CONTACT,
+    IdKind.RATE: RATE,
+    IdKind.RATE_CARD: RATE_CARD,
+    IdKind.API_KEY: API_KEY,
+    IdKind.WEBHOOK_ENDPOINT: WEBHOOK_ENDPOINT,
+    IdKind.WEBHOOK_DELIVERY: WEBHOOK_DELIVERY,
+}
 
 
 @asynccontextmanager

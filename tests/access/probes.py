@@ -5,8 +5,12 @@ from dataclasses import replace
 from typing import Any
 
 from schema.ids import IdKind
+from tests.access.export_probes import EXPORTS
 from tests.access.hold_probes import HOLDING
+from tests.access.key_probes import API_KEYS, KEYS
 from tests.access.policy import PHONES, REFERENCES, Of, Probe
+from tests.access.summary_probes import SUMMARIES, SUMMARY_LISTS
+from tests.access.webhook_probes import MANAGE, WEBHOOK_CHANGES
 
 USAGE = frozenset({"VIEW_USAGE"})
 WALLETS = frozenset({"VIEW_WALLETS"})
@@ -21,7 +25,8 @@ REFUND = frozenset({"REFUND_PURCHASES"})
 SETTLE = frozenset({"SETTLE_INVOICES"})
 ADJUST = frozenset({"ADJUST_WALLETS"})
 ACTIVITY = frozenset({"VIEW_ACTIVITY"})
-API_KEYS = frozenset({"MANAGE_API_KEYS"})
+ALERTS = USAGE | WALLETS
+"""Both are needed; here everybody has both or neither. Who has one is told beside their other tests."""
 
 
 FIVE = '{ amount: "5", currencyCode: "USD" }'
@@ -85,6 +90,13 @@ BY_ID = (
         WALLETS,
     ),
     Probe(
+        "Query.spendingAlerts.officeId",
+        "query ($id: ?) { spendingAlerts(officeId: $id) { id message } }",
+        IdKind.OFFICE,
+        is_there,
+        ALERTS,
+    ),
+    Probe(
         "Query.topUps.officeId",
         "query ($id: ?) { topUps(officeId: $id) { totalCount nodes { id } } }",
         IdKind.OFFICE,
@@ -146,6 +158,13 @@ LISTS = (
         USAGE,
     ),
     Probe(
+        "Query.spendingAlerts",
+        "{ spendingAlerts { id } }",
+        IdKind.SPENDING_ALERT,
+        lambda found, value: value in {alert["id"] for alert in found},
+        ALERTS,
+    ),
+    Probe(
         "Query.wallets",
         "{ wallets { id } }",
         IdKind.WALLET,
@@ -173,6 +192,7 @@ LISTS = (
         lambda found, value: found is not None and is_listed(found["activity"], value),
         ACTIVITY,
     ),
+    *SUMMARY_LISTS,
 )
 
 _OPENED_BY = {
@@ -190,12 +210,20 @@ _OPENED_BY = {
     IdKind.POSTING: WALLETS,
     IdKind.ACTIVITY: ACTIVITY,
     IdKind.HOLD: HOLD | WALLETS,
+    IdKind.SPENDING_ALERT: ALERTS,
     IdKind.TOP_UP: WALLETS,
     IdKind.PAYMENT_METHOD: WALLETS,
     IdKind.AUTO_RECHARGE: WALLETS,
     IdKind.API_KEY: API_KEYS,
+    IdKind.WEBHOOK_ENDPOINT: MANAGE,
+    IdKind.WEBHOOK_DELIVERY: MANAGE,
 }
-OF_COMPANY = frozenset({IdKind.COMPANY, IdKind.CONTACT, IdKind.RATE, IdKind.RATE_CARD, IdKind.API_KEY})
+OF_COMPANY = frozenset(
+    {
+        *(IdKind.COMPANY, IdKind.CONTACT, IdKind.RATE, IdKind.RATE_CARD, IdKind.API_KEY),
+        *(IdKind.WEBHOOK_ENDPOINT, IdKind.WEBHOOK_DELIVERY),
+    }
+)
 
 
 def _nodes() -> Iterator[Probe]:
@@ -316,6 +344,14 @@ MUTATIONS = (
         REVERSE,
     ),
     Probe(
+        "Mutation.dismissSpendingAlert.input.id",
+        "mutation ($id: ?) { dismissSpendingAlert(input: { id: $id }) {"
+        " spendingAlert { id isDismissed } userErrors { code message field } } }",
+        IdKind.SPENDING_ALERT,
+        lambda found, value: found["spendingAlert"] == {"id": value, "isDismissed": True},
+        ALERTS,
+    ),
+    Probe(
         "Mutation.adjustWallet.input.walletId",
         "mutation ($id: ?, $key: String!) {"
         f' adjustWallet(input: {{ walletId: $id, idempotencyKey: $key, change: {FIVE}, reason: "Probe." }}) {{'
@@ -325,55 +361,12 @@ MUTATIONS = (
         ADJUST,
     ),
     *_buying(),
-    Probe(
-        "Mutation.revokeApiKey.input.id",
-        "mutation ($id: ?) { revokeApiKey(input: { id: $id }) { apiKey { id } userErrors { code message field } } }",
-        IdKind.API_KEY,
-        lambda found, value: (found["apiKey"] or {}).get("id") == value,
-        API_KEYS,
-        of=Of.COMPANY,
-    ),
-    Probe(
-        "Mutation.createApiKey.input.officeIds",
-        "mutation ($id: ?, $key: String!) {"
-        " createApiKey(input: { name: $key, scopes: [USAGE_READ], officeIds: [$id] }) {"
-        " apiKey { id } userErrors { code message field } } }",
-        IdKind.OFFICE,
-        _tells("apiKey"),
-        API_KEYS,
-    ),
+    *KEYS,
+    *WEBHOOK_CHANGES,
 )
 
-PROBES = (*(probe for probe in HOLDING if not probe.is_mutation), *BY_ID, *HISTORY, *LISTS, *NODES, *MUTATIONS)
+_ASKED = (*BY_ID, *HISTORY, *SUMMARIES, *LISTS, *NODES)
+PROBES = (*(probe for probe in HOLDING if not probe.is_mutation), *_ASKED, *MUTATIONS, *EXPORTS)
 
-PROVEN_ELSEWHERE = {
-    "Mutation.recordUsage.input.source": "test_keys",
-    "Mutation.recordUsage.input.events.eventId": "test_keys",
-    "Mutation.recordUsage.input.events.member.externalId": "test_keys",
-    "Mutation.recordUsage.input.events.group.externalId": "test_keys",
-    "Mutation.recordUsage.input.events.contact.externalId": "test_keys",
-    "Mutation.syncDirectory.input.members.externalId": "test_keys",
-    "Mutation.syncDirectory.input.members.groupExternalIds": "test_keys",
-    "Mutation.syncDirectory.input.groups.externalId": "test_keys",
-    "Mutation.syncDirectory.input.contacts.externalId": "test_keys",
-    "Mutation.reverseUsage.input.idempotencyKey": "test_keys",
-    "Mutation.adjustWallet.input.idempotencyKey": "test_keys",
-    "Mutation.authorizeUsage.input.source": "test_hold_keys",
-    "Mutation.authorizeUsage.input.eventId": "test_hold_keys",
-    "Mutation.captureHold.input.event.eventId": "test_hold_keys",
-    "Mutation.captureHold.input.event.office.id": "test_hold_keys",
-    "Mutation.captureHold.input.event.office.slug": "test_hold_keys",
-    "Mutation.captureHold.input.event.office.phoneNumber": "test_hold_keys",
-    "Mutation.captureHold.input.event.member.externalId": "test_hold_keys",
-    "Mutation.captureHold.input.event.group.externalId": "test_hold_keys",
-    "Mutation.captureHold.input.event.contact.externalId": "test_hold_keys",
-    "Mutation.purchaseCredits.input.idempotencyKey": "test_buying_keys",
-    "Mutation.refundTopUp.input.idempotencyKey": "test_buying_keys",
-    "Mutation.settleInvoice.input.idempotencyKey": "test_buying_keys",
-    "Mutation.settleInvoice.input.topUpIds": "test_buying_keys",
-    "Mutation.savePaymentMethod.input.setupId": "test_buying_keys",
-}
-"""Keys that each company has for itself, and the file that proves it. Cursors: `test_lists`."""
-
-NAMES_NOTHING = frozenset({"Query.rates.filter.number"})
-"""A number that is compared with prefixes, and finds no object."""
+OF_THE_TOKEN_ALONE = frozenset({"createWebhookEndpoint", "updateCompanySettings"})
+"""Mutations that name nothing: whose company is meant, the token says. Who may is told beside their other tests."""

@@ -12,13 +12,20 @@ from tests.access.estate import MARKS, MARKS_OF_ACME, MARKS_OF_GLOBEX, Estate, t
 from tests.access.walk import DEPTH, FOR_ADMINS, GRAPHQL, Reader
 
 NOT_READ = {
-    *("Query", "Mutation", "DirectorySyncCounts", "RecordUsageResult", "UsageRejection"),
+    *("Query", "Mutation", "DirectorySyncCounts", "RecordUsageResult", "UsageRejection", "UsageExport"),
     *("CreditPurchaseQuote", "PaymentNextAction", "UsageQuote", "HoldRefusal"),
+    *("Subscription", "UsageRecordedEvent"),
 }
-"""What only mutations answer, besides their payloads and errors; and what only buyers are told."""
-OF_ADMINS = {"Activity", "ActivityChange", "ActivityConnection", "ActivityEdge", "ApiKey"}
-NOT_USED_HERE = {"MessageDetails", "AiAgentDetails", "CallLocation", "CallQuality"}
-"""Values of a record without anything behind them; the estate has no such usage."""
+"""What only mutations and subscriptions answer, besides payloads and errors; and what only buyers are told."""
+OF_ADMINS = {
+    *("Activity", "ActivityChange", "ActivityConnection", "ActivityEdge", "ApiKey"),
+    *("WebhookEndpoint", "WebhookDelivery", "WebhookDeliveryConnection", "WebhookDeliveryEdge"),
+}
+NOT_USED_HERE = {
+    *("SpendingCause", "MessageDetails", "AiAgentDetails", "CallLocation", "CallQuality"),
+    *("WalletForecast", "SpendForecast"),
+}
+"""Values without anything behind them; the estate has no such usage, nor three days of any."""
 
 HQ_ADMIN: dict[str, Any] = {"role": Role.OFFICE_ADMIN, "offices": ("hq",)}
 HQ_PARTNER: dict[str, Any] = {"role": Role.PARTNER, "offices": ("hq",), "scopes": frozenset(PartnerScope)}

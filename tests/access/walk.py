@@ -25,7 +25,9 @@ STARTS = {
     "company": "company",
     "offices": "offices(first: 100)",
     "wallets": "wallets",
+    "spendingAlerts": "spendingAlerts(includeDismissed: true)",
     "usageHistory": "usageHistory(first: 100)",
+    "usageSummary": "usageSummary(groupBy: [MONTH, MEMBER], top: 100)",
     "usageParties": "usageParties(first: 100)",
     "rates": "rates(first: 100)",
     "rejectedUsage": "rejectedUsage(first: 100)",
@@ -58,10 +60,13 @@ TYPE_OF = {
     IdKind.TOP_UP: "TopUp",
     IdKind.PAYMENT_METHOD: "PaymentMethod",
     IdKind.AUTO_RECHARGE: "AutoRecharge",
+    IdKind.SPENDING_ALERT: "SpendingAlert",
     IdKind.API_KEY: "ApiKey",
+    IdKind.WEBHOOK_ENDPOINT: "WebhookEndpoint",
+    IdKind.WEBHOOK_DELIVERY: "WebhookDelivery",
 }
 
-FOR_ADMINS = frozenset({"Company.activity", "Company.apiKeys"})
+FOR_ADMINS = frozenset({"Company.activity", "Company.apiKeys", "Company.webhookEndpoints"})
 """Refused to whom they are not open, with all that is asked beside them: those read everything but that."""
 
 UNLISTED = {IdKind.HOLD: "Hold"}

@@ -177,6 +177,13 @@ class Socket:
         assert self.hear() == {"id": "ask", "type": "complete"}
         return answer["payload"]
 
+    def hears_nothing(self, seconds: float = 0.3) -> bool:
+        try:
+            self.connection.recv(timeout=seconds)
+        except TimeoutError:
+            return True
+        return False
+
     def hang_up(self) -> None:
         """Without a word."""
         self.connection.socket.shutdown(SHUT_RDWR)

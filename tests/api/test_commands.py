@@ -1,6 +1,7 @@
 """The command line, as an operator types it: real files, a real database, readable answers, exit codes."""
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -48,12 +49,56 @@ def import_calls(path: Path) -> str:
 
 
 def test_a_company_goes_in_and_is_not_changed_twice(folder: Path) -> None:
-    assert "company acme: new\noffice hq: new\n2 would change." in farebox("apply", "acme.yaml", "--dry-run")
     told = farebox("apply", "acme.yaml")
     assert "2 changed." in told
     assert "Note: no deck 'flat' is loaded yet" in told
     farebox("import-rates", "flat.csv")
     assert farebox("apply", "acme.yaml") == "Nothing to change.\n"
+
+
+def rows_of(folder: Path) -> list[str]:
+    """The whole database as SQL."""
+    with closing(sqlite3.connect(folder / "farebox.db")) as database:
+        return list(database.iterdump())
+
+
+def test_a_dry_run_tells_what_a_real_one_tells_and_leaves_nothing(folder: Path) -> None:
+    end = "Dry run: nothing was changed.\n"
+    empty = rows_of(folder)
+    told = farebox("apply", "acme.yaml", "--dry-run")
+    assert rows_of(folder) == empty
+    assert told.startswith("company acme: new\noffice hq: new\n2 would change.\nNote: no deck 'flat' is loaded yet")
+    assert told == farebox("apply", "acme.yaml").replace("2 changed.", "2 would change.") + end
+    assert farebox("apply", "acme.yaml", "--dry-run").startswith("Nothing to change.\n")
+    stored = rows_of(folder)
+    moment = "2016-01-01"
+    told = farebox("import-rates", "flat.csv", "--effective-from", moment, "--dry-run")
+    assert rows_of(folder) == stored
+    assert "\n1 rates would be in force from 2016-01-01 00:00Z.\n" in told
+    loaded = farebox("import-rates", "flat.csv", "--effective-from", moment)
+    assert told == loaded.replace("rates in force", "rates would be in force") + end
+    assert "nothing to load" in farebox("import-rates", "flat.csv", "--dry-run")
+    (folder / "flat.csv").write_text("service,rate,increment\nCALLING,0.04,60/60\n")
+    stored = rows_of(folder)
+    told = farebox("import-rates", "flat.csv", "--effective-from", "2031-01-01T00:00:00+01:00", "--dry-run")
+    assert "1 rates would be in force from 2030-12-31 23:00Z.\nThe deck's rates before them end there.\n" in told
+    said = farebox("import-rates", "flat.csv", "--effective-from", moment, "--dry-run", exit_code=1)
+    assert "may have priced usage" in said
+    assert rows_of(folder) == stored
+
+
+def test_a_dry_run_says_what_a_real_one_says_of_a_database_or_company_that_is_not_there(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for flag in ((), ("--dry-run",)):
+        assert "There is no company 'acme'" in farebox(
+            *("import-rates", "flat.csv", "--company", "acme", *flag), exit_code=1
+        )
+    monkeypatch.setenv("FAREBOX_DATABASE_URL", f"sqlite:///{folder}/new.db")
+    monkeypatch.setenv("FAREBOX_ENV", "production")
+    monkeypatch.setenv("FAREBOX_SECRET_KEY", "a secret key for tests, longer than thirty-two bytes")
+    for flag in ((), ("--dry-run",)):
+        assert "run `farebox migrate` first" in farebox("apply", "acme.yaml", *flag, exit_code=1)
 
 
 def test_a_deck_is_loaded_once_and_its_bad_rows_are_listed(folder: Path) -> None:

@@ -102,7 +102,7 @@ def test_every_example_is_a_valid_operation() -> None:
 def test_the_examples_cover_the_screens() -> None:
     examples = read_examples()
 
-    assert [re.findall(r"^(?:query|mutation) (\w+)", example.query, re.M) for example in examples] == [
+    assert [re.findall(r"^(?:query|mutation|subscription) (\w+)", example.query, re.M) for example in examples] == [
         ["AppShell"],
         ["CompanyOverview"],
         ["OfficeOverview"],
@@ -121,6 +121,14 @@ def test_the_examples_cover_the_screens() -> None:
         ["AfterThreeDSecure"],
         ["TopUps"],
         ["SaveAutoRecharge"],
+        ["WalletChanged"],
+        ["ExportUsageHistory"],
+        ["SpendingAlerts"],
+        ["Chart"],
+        ["Partners"],
+        ["CreateApiKey"],
+        ["CreateWebhookEndpoint"],
+        ["UpdateCompanySettings"],
     ]
     assert all("$" not in example.query or json.loads(example.variables) for example in examples)
 

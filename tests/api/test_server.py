@@ -4,26 +4,8 @@ import socket
 from urllib.parse import urlsplit
 
 import httpx2
-import pytest
-from websockets.exceptions import InvalidStatus
-from websockets.sync.client import connect
 
 from tests.api.edge import make_app, make_token, serve
-
-
-def test_a_websocket_is_refused_and_the_server_lives_on() -> None:
-    with serve(make_app()) as address:
-        url = address.replace("http", "ws") + "/graphql"
-        for protocols in [None, ["graphql-transport-ws"], ["graphql-ws"]]:
-            with pytest.raises(InvalidStatus) as caught:
-                connect(url, subprotocols=protocols)  # type: ignore[arg-type]
-            assert caught.value.response.status_code == 403
-        answer = httpx2.post(
-            f"{address}/graphql",
-            json={"query": "{ hello }"},
-            headers={"Authorization": f"Bearer {make_token()}"},
-        )
-        assert answer.json() == {"data": {"hello": "Hello, Front desk"}}
 
 
 def send_endless_body(address: str, *headers: str) -> tuple[bytes, int]:

@@ -3,18 +3,14 @@
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from api import admission, socket
+from api import socket
 from tests.api.live import PROTOCOL, Registry, Socket, bearer, opened, serving, sources, welcomed
-
-NOTHING = 0.3
-"""Seconds in which nothing is heard when nothing is said."""
 
 
 @pytest.fixture(scope="module")
@@ -26,14 +22,6 @@ def address() -> Iterator[str]:
 @pytest.fixture(autouse=True)
 def _fresh() -> None:
     sources.__init__()  # type: ignore[misc]
-
-
-def hears_nothing(peer: Socket) -> bool:
-    try:
-        peer.connection.recv(timeout=NOTHING)
-    except TimeoutError:
-        return True
-    return False
 
 
 # ---------- what runs ----------
@@ -292,7 +280,7 @@ def test_a_completed_subscription_says_no_more_and_its_source_is_closed(address:
         peer.say({"type": "ping", "payload": {"last": True}})
         while peer.hear() != {"type": "pong", "payload": {"last": True}}:
             pass
-        assert hears_nothing(peer)
+        assert peer.hears_nothing()
         peer.complete()
         peer.complete("never heard of")
         peer.subscribe("subscription { ticks(to: 1) { number } }")  # the id is free again
@@ -310,7 +298,7 @@ def test_a_query_that_nobody_waits_for_ends_but_a_mutation_is_done(address: str)
         assert peer.hear()["payload"] == {"data": {"hello": "Hello, Front desk"}}
         assert peer.hear()["type"] == "complete"
         sources.until(lambda found: found.done == ["completed"])
-        assert hears_nothing(peer)
+        assert peer.hears_nothing()
         peer.subscribe('mutation { changeSlowly(name: "hung up") }', "mutation")
         peer.ask("{ hello }")
     sources.until(lambda found: found.done == ["completed", "hung up"])
@@ -336,71 +324,3 @@ def test_a_socket_runs_fifty_operations_at_most(address: str) -> None:
         sources.until(lambda found: found.closed == 1)
         assert peer.ask("{ hello }")["data"]
     sources.until(lambda found: found.closed == 50)
-
-
-# ---------- the life of a token ----------
-
-
-def test_a_socket_ends_with_its_token_and_not_a_moment_later(address: str) -> None:
-    expires_at = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=2)
-    heard_at: list[datetime] = []
-    with welcomed(address, bearer(expires_at=expires_at)) as peer:
-        peer.subscribe("subscription { ticks(to: 1000, pause: 0.02) { number } }")
-        end: tuple[int, str] | None = None
-        while end is None:
-            try:
-                peer.hear()
-                heard_at.append(datetime.now(UTC))
-            except Exception:
-                end = peer.end()
-    assert end == (4403, "Forbidden: This token has expired.")
-    assert len(heard_at) > 20
-    assert heard_at[-1] - expires_at < timedelta(seconds=0.05)
-    assert datetime.now(UTC) - expires_at < timedelta(seconds=1)
-    sources.until(lambda found: found.closed == 1)
-
-
-@pytest.mark.parametrize(
-    ("change", "reason"),
-    [
-        (lambda viewer: None, "Forbidden: The company or an office that this token names is not known here."),
-        (
-            lambda viewer: replace(viewer, has_billing=True, office_ids=frozenset()),
-            "Forbidden: What this token may see or do has changed: connect again.",
-        ),
-    ],
-)
-def test_a_socket_ends_when_the_caller_is_another(monkeypatch: pytest.MonkeyPatch, change: Any, reason: str) -> None:
-    monkeypatch.setattr(admission, "RECHECK_SECONDS", 0.1)
-    registry = Registry()
-    with serving(registry) as address, welcomed(address) as peer:
-        peer.subscribe("subscription { silence { number } }")
-        assert hears_nothing(peer)
-        registry.change = change
-        assert peer.end(2) == (4403, reason)
-        sources.until(lambda found: found.closed == 1)
-
-
-def test_a_socket_outlives_an_outage_that_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(admission, "RECHECK_SECONDS", 0.05)
-    monkeypatch.setattr(admission, "UNSURE_SECONDS", 1.0)
-    registry = Registry()
-    with serving(registry) as address, welcomed(address) as peer:
-        registry.outage = ConnectionRefusedError()
-        assert hears_nothing(peer)
-        registry.outage = None
-        time.sleep(1)
-        assert peer.ask("{ hello }")["data"]
-        registry.outage = ConnectionRefusedError()
-        assert peer.end(3) == (1013, "It cannot be checked whether this token is still valid.")
-
-
-def test_a_fault_of_ours_closes_the_socket_and_tells_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(admission, "RECHECK_SECONDS", 0.05)
-    registry = Registry()
-    with serving(registry) as address, welcomed(address) as peer:
-        registry.outage = RuntimeError("password=hunter2")
-        code, reason = peer.end(2)
-        assert code == 1011
-        assert "incident" in reason
-        assert "hunter2" not in reason

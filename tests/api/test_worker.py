@@ -130,6 +130,8 @@ async def test_without_a_worker_the_command_does_its_round(sqlite_database: Data
         ["0", "auto-recharges", "judged"],
         ["1", "top-ups", "taken", "up"],
         ["0", "refunds", "taken", "up"],
+        ["1", "offices", "watched", "for", "alerts"],
+        ["0", "webhook", "deliveries", "tried"],
     ]
     assert await shop.told() == ["SETTLED 20"]
     await assert_books_hold(sqlite_database)

@@ -48,7 +48,8 @@ def test_what_several_paid_counts_for_each_and_its_amounts_are_divided() -> None
         WalletSource.CALLING: Sums(Service.MESSAGING, 3, 40, 0, 20, 0),
         WalletSource.UNIVERSAL: Sums(Service.MESSAGING, 3, 40, 0, 0, 7),
     }
-    assert list(by_source(sums._replace(service=Service.AI_AGENT), COMMITMENT_BIT))[0][0] is WalletSource.AI_AGENT
+    [(payer, _)] = by_source(sums._replace(service=Service.AI_AGENT), COMMITMENT_BIT)
+    assert payer is WalletSource.AI_AGENT
     free = Sums(Service.CALLING, 2, 0, 0, 0, 0)
     assert list(by_source(free, 0)) == [(None, free)]
 

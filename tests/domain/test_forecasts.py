@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -42,7 +43,7 @@ def spending(
     )
 
 
-def wallet(of: Spending, available: int, kind: WalletKind = UNIVERSAL, expires_at: datetime | None = None):  # type: ignore[no-untyped-def]
+def wallet(of: Spending, available: int, kind: WalletKind = UNIVERSAL, expires_at: datetime | None = None) -> Any:
     return forecast_wallet(of, kind, available_micros=available * UNIT, expires_at=expires_at)
 
 

@@ -165,7 +165,7 @@ async def test_the_top_is_of_the_time_asked_for_and_then_of_the_one_before(datab
             at = datetime(2026, month, 5, 12, tzinfo=UTC)
             made = call(f"{name} {month}", at, seconds=60 * count, from_="1002", office="new-york")
             if count:
-                await world.record(replace(made, member=DirectoryReference(name, name)))
+                await world.record(replace(made, member=DirectoryReference(name, name)), is_backfill=True)
     by_member = Grouping(None, UsageDimension.MEMBER)
     february = HistoryFilter(month=202602)
 

@@ -23,6 +23,8 @@ ROOT = Path(__file__).parents[2]
 PROPOSAL = ROOT.parent / "shared" / "proposal" / "schema.graphql"
 ADDED = {"SettleInvoiceInput", "SettleInvoicePayload"}
 """Types that the proposal does not have."""
+CHANGED = {"Viewer": {"expiresAt": "DateTime"}}
+"""Fields that have another type than in the proposal: an API key has no expiry."""
 BUILT_IN = {"Boolean", "Float", "ID", "Int", "String"}
 
 
@@ -96,6 +98,7 @@ def test_what_the_proposal_names_keeps_its_type_and_order(printed: GraphQLSchema
                 for name, field in proposed.fields.items()  # type: ignore[attr-defined]
                 if name in fields
             }
+            expected |= CHANGED.get(type_.name, {})
             assert [item for item in fields.items() if item[0] in expected] == list(expected.items()), type_.name
 
 

@@ -27,7 +27,7 @@ from tests.schema.till import ASKS, open_till
 OPERATIONS = Path(__file__).parents[3] / "shared" / "proposal" / "operations.graphql"
 SCREENS = (
     *("AppShell", "OfficeOverview", "CompanyOverview", "PlanUsageTable", "FilterOptions", "UsageHistory"),
-    *("UsageHistoryAllColumns", "UsageDetails", "Ledger", "Rejected", "AddCredits", "TopUps"),
+    *("UsageHistoryAllColumns", "UsageDetails", "Ledger", "Rejected", "AddCredits", "TopUps", "Chart"),
 )
 BUYING = (
     *("AddCredits", "ReviewCost", "PurchaseCredits", "AfterThreeDSecure", "StartCardSetup", "SaveCard", "TopUps"),

@@ -2,6 +2,8 @@
 
 import asyncio
 from contextlib import aclosing
+from itertools import pairwise
+from time import monotonic
 
 import pytest
 
@@ -88,6 +90,23 @@ async def test_many_may_listen_at_once(small_house: House) -> None:
         for each in followers:
             await each.__aexit__(None, None, None)
     assert house.changes._listeners == {}
+
+
+async def test_the_longer_a_look_takes_the_rarer_it_is(small_house: House) -> None:
+    """Whatever is told meanwhile: a database that is slow is not asked more."""
+    began: list[float] = []
+
+    async def look() -> list[int]:
+        began.append(monotonic())
+        await asyncio.sleep(0.2)
+        return [len(began)]
+
+    office_ids = [await small_house.world.office_id()]
+    async with aclosing(look_when_changed(Standpoint.of(small_house.context()), office_ids, look)) as events:
+        for _ in range(3):
+            await anext(events)
+            small_house.changes.tell(small_house.world.company_id, office_ids)
+    assert min(after - before for before, after in pairwise(began)) >= 0.8
 
 
 async def test_a_database_that_is_gone_for_a_moment_ends_nothing(

@@ -19,6 +19,8 @@ depends_on = None
 def upgrade() -> None:
     _create_tables()
     _widen_office()
+    # Charts of a billing cycle look for its days.
+    op.create_index('ix_usage_by_day_month', 'usage_by_day', ['company_id', 'office_id', 'month'], unique=False)
 
 
 def _create_tables() -> None:

@@ -1,0 +1,255 @@
+"""The download itself: who may fetch it, what its headers say, and what happens when a client goes away."""
+
+import asyncio
+import base64
+import logging
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx2
+import pytest
+import uvicorn
+from starlette.applications import Starlette
+
+from api import downloads
+from api.downloads import MOST_AT_ONCE, DownloadLinks, Downloads
+from api.response_headers import SafeHeaders
+from domain.access import Scope
+from persistence import exports
+from persistence.database import READERS, Database
+from persistence.exports import Export, make_export
+from persistence.history import HistoryFilter
+from tests.copies import multiply_charges
+from tests.world import World, call, office
+
+KEY = "a key for downloads, thirty-two bytes"
+PUBLIC = "https://billing.example/farebox"
+
+
+@dataclass
+class Site:
+    """A company with a few charges, and the route over real HTTP."""
+
+    world: World
+    links: DownloadLinks = field(init=False)
+    downloads: Downloads = field(init=False)
+    address: str = ""
+
+    def __post_init__(self) -> None:
+        self.links = DownloadLinks(None, KEY)
+        self.downloads = Downloads(self.world.database, self.links, clock=lambda: self.world.now)
+
+    async def export(self) -> Export:
+        world, viewer = self.world, self.world.viewer()
+        export, _ = await make_export(
+            world.database, Scope.of(viewer), viewer, wanted=HistoryFilter(), is_descending=True, now=world.now
+        )
+        return export
+
+    def path(self, export: Export, **changes: Any) -> str:
+        given = {name: getattr(export, name) for name in ("company_id", "id", "expires_at", "file_name")} | changes
+        return urlsplit(self.links.url(*given.values())).path
+
+    async def get(self, path: str, method: str = "GET") -> httpx2.Response:
+        async with httpx2.AsyncClient(base_url=self.address, timeout=30) as client:
+            return await client.request(method, path)
+
+    async def ended(self) -> None:
+        """Nothing runs any more, and every connection is back in its pool."""
+        pool = self.world.database._readers.pool
+        async with asyncio.timeout(20):
+            while self.downloads.running_count or pool.checkedout():  # type: ignore[attr-defined]
+                await asyncio.sleep(0.02)
+
+
+@asynccontextmanager
+async def served(database: Database, *, copies: int = 1) -> AsyncIterator[Site]:
+    world = await World(database).set_up(office(), office("berlin", time_zone="Europe/Berlin", phone_numbers=()))
+    await world.record(*(call(f"c-{n}", world.now, office=("hq", "berlin")[n % 2]) for n in range(20)))
+    if copies > 1:
+        await multiply_charges(database, copies)
+    site = Site(world)
+    app = SafeHeaders(Starlette(routes=[site.downloads.route()]))
+    config = uvicorn.Config(app, lifespan="off", log_level="critical", http="httptools", loop="none")
+    server = uvicorn.Server(config)
+    listening = socket.create_server(("127.0.0.1", 0))
+    site.address = f"http://127.0.0.1:{listening.getsockname()[1]}"
+    running = asyncio.ensure_future(server.serve([listening]))
+    while not server.started:
+        await asyncio.sleep(0.01)
+    try:
+        yield site
+    finally:
+        server.should_exit = True
+        await asyncio.wait_for(running, 30)
+        listening.close()
+
+
+@pytest.fixture
+async def site(database: Database) -> AsyncIterator[Site]:
+    async with served(database) as site:
+        yield site
+
+
+@pytest.fixture
+async def small_site(sqlite_database: Database) -> AsyncIterator[Site]:
+    async with served(sqlite_database) as site:
+        yield site
+
+
+async def test_a_link_leads_to_the_file(site: Site) -> None:
+    export = await site.export()
+    answer = await site.get(site.path(export))
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+    assert answer.headers["content-disposition"] == f'attachment; filename="{export.file_name}"'
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["referrer-policy"] == "no-referrer"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert "content-length" not in answer.headers
+    assert answer.content.count(b"\r\n") == 21
+    again = await site.get(site.path(export))
+    assert again.content == answer.content
+    head = await site.get(site.path(export), "HEAD")
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["content-disposition"] == answer.headers["content-disposition"]
+    assert (await site.get(site.path(export), "POST")).status_code == 405
+    await site.ended()
+
+
+async def test_a_link_is_for_the_public_address() -> None:
+    world_less = DownloadLinks(PUBLIC, KEY)
+    link = world_less.url(exports.UUID(int=1), exports.UUID(int=2), exports.datetime(2026, 3, 1, tzinfo=_UTC), "a.csv")
+    assert link.startswith(f"{PUBLIC}/exports/")
+    token = link.split("/")[-2]
+    read = world_less.read(token)
+    assert read is not None
+    assert (read.company_id.int, read.export_id.int, read.expires_at.month) == (1, 2, 3)
+    assert DownloadLinks(PUBLIC, KEY + "!").read(token) is None
+
+
+_UTC = downloads.UTC
+
+
+async def test_a_link_expires(small_site: Site) -> None:
+    export = await small_site.export()
+    small_site.world.now = export.expires_at - timedelta(microseconds=1)
+    assert (await small_site.get(small_site.path(export))).status_code == 200
+    small_site.world.now = export.expires_at
+    answer = await small_site.get(small_site.path(export))
+    assert answer.status_code == 410
+    assert answer.json() == {"status": "expired", "reason": "This link has expired. Ask for a new one."}
+    assert answer.headers["cache-control"] == "no-store"
+
+
+async def test_no_link_can_be_altered(small_site: Site) -> None:
+    site, export = small_site, await small_site.export()
+    path = site.path(export)
+    token = path.split("/")[2]
+    raw = base64.urlsafe_b64decode(token)
+    tokens = [base64.urlsafe_b64encode(_flipped(raw, at)).decode() for at in range(len(raw))]
+    tokens += [token[:-4], token + "AAAA", token[:-1] + "=", "A" * len(token), "x", "%00", "ü", token + "%0A", "."]
+    for changed in tokens:
+        answer = await site.get(path.replace(token, changed))
+        assert answer.status_code == 404, changed
+        assert answer.json()["status"] == "not found"
+    for other in ("usage-history-2026-03-02.csv", "x.csv", export.file_name.upper()):
+        assert (await site.get(path.replace(export.file_name, other))).status_code == 404
+    unknown = site.path(export, id=exports.UUID(int=7))
+    assert (await site.get(unknown)).status_code == 404
+    assert (await site.get(site.path(export, company_id=exports.UUID(int=7)))).status_code == 404
+    assert (await site.get(path)).status_code == 200
+
+
+def _flipped(raw: bytes, at: int) -> bytes:
+    return raw[:at] + bytes([raw[at] ^ 1]) + raw[at + 1 :]
+
+
+@pytest.fixture
+async def long_site(database: Database) -> AsyncIterator[Site]:
+    """Its file, of some 7 MB, is more than what the sockets on the way hold."""
+    async with served(database, copies=1_000) as site:
+        yield site
+
+
+async def test_a_client_that_goes_away_leaves_nothing_running(long_site: Site) -> None:
+    site = long_site
+    path = site.path(await site.export())
+    for _ in range(READERS + 2):
+        reader, writer = await asyncio.open_connection("127.0.0.1", urlsplit(site.address).port)
+        writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        assert b"200 OK" in await reader.readline()
+        assert site.downloads.running_count == 1
+        writer.close()
+        await site.ended()
+    assert (await site.get(path)).content.count(b"\r\n") == 20_001
+
+
+async def test_so_many_run_at_once_and_no_more(long_site: Site) -> None:
+    """A client that does not read is waited for, and holds its place."""
+    site = long_site
+    path = site.path(await site.export())
+    clients = []
+    for _ in range(MOST_AT_ONCE):
+        reader, writer = await asyncio.open_connection("127.0.0.1", urlsplit(site.address).port, limit=1_000)
+        writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+        await reader.readline()
+        clients.append((reader, writer))
+    assert site.downloads.running_count == MOST_AT_ONCE
+    refused = await site.get(path)
+    assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
+    assert refused.json()["status"] == "busy"
+    assert (await site.get(path, "HEAD")).status_code == 200
+    await site.world.record(call("meanwhile", site.world.now))  # writers are not kept waiting
+    lengths = {len(await reader.read()) for reader, _ in clients}
+    assert len(lengths) == 1
+    assert lengths.pop() > 5_000_000
+    for _, writer in clients:
+        writer.close()
+    await site.ended()
+    assert (await site.get(path)).status_code == 200
+
+
+async def test_a_client_that_takes_nothing_is_cut_off(
+    long_site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(downloads, "STALL_SECONDS", 0.3)
+    site = long_site
+    path = site.path(await site.export())
+    reader, writer = await asyncio.open_connection("127.0.0.1", urlsplit(site.address).port, limit=1_000)
+    writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    await reader.readline()
+    with caplog.at_level(logging.WARNING, "api.downloads"):
+        await site.ended()
+    received = await reader.read()
+    assert not received.endswith(b"\r\n0\r\n\r\n")  # the end of a whole answer
+    assert "broken off" in caplog.text
+    assert path.split("/")[2] not in caplog.text
+    writer.close()
+
+
+async def test_others_are_answered_while_a_file_streams(long_site: Site) -> None:
+    site = long_site
+    fetching = asyncio.ensure_future(site.get(site.path(await site.export())))
+    heads = 0
+    async with httpx2.AsyncClient(base_url=site.address, timeout=10) as client:
+        while not fetching.done():
+            assert (await client.head("/exports/x/y.csv")).status_code == 404
+            heads += 1
+    assert heads > 20
+    assert (await fetching).content.count(b"\r\n") == 20_001
+
+
+async def test_an_outage_is_told_without_the_link(sqlite_database: Database, caplog: pytest.LogCaptureFixture) -> None:
+    async with served(sqlite_database) as site:
+        path = site.path(await site.export())
+        async with site.world.database.writing() as connection:
+            await connection.exec_driver_sql("ALTER TABLE usage_export RENAME TO gone")
+        answer = await site.get(path)
+        assert answer.status_code == 500
+        assert path.split("/")[2] not in caplog.text

@@ -1,0 +1,76 @@
+"""The life of a socket: it lasts as long as its caller may do what he might when he came, and not a moment longer."""
+
+import time
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from api import admission
+from tests.api.live import Registry, bearer, serving, sources, welcomed
+
+
+def test_a_socket_ends_with_its_token_and_not_a_moment_later() -> None:
+    expires_at = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=2)
+    heard_at: list[datetime] = []
+    with serving() as address, welcomed(address, bearer(expires_at=expires_at)) as peer:
+        peer.subscribe("subscription { ticks(to: 1000, pause: 0.02) { number } }")
+        end: tuple[int, str] | None = None
+        while end is None:
+            try:
+                peer.hear()
+                heard_at.append(datetime.now(UTC))
+            except Exception:
+                end = peer.end()
+    assert end == (4403, "Forbidden: This token has expired.")
+    assert len(heard_at) > 20
+    assert heard_at[-1] - expires_at < timedelta(seconds=0.05)
+    assert datetime.now(UTC) - expires_at < timedelta(seconds=1)
+    sources.until(lambda found: found.closed == 1)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda viewer: None, "Forbidden: The company or an office that this token names is not known here."),
+        (
+            lambda viewer: replace(viewer, has_billing=True, office_ids=frozenset()),
+            "Forbidden: What this token may see or do has changed: connect again.",
+        ),
+    ],
+)
+def test_a_socket_ends_when_the_caller_is_another(monkeypatch: pytest.MonkeyPatch, change: Any, reason: str) -> None:
+    monkeypatch.setattr(admission, "RECHECK_SECONDS", 0.1)
+    registry = Registry()
+    with serving(registry) as address, welcomed(address) as peer:
+        peer.subscribe("subscription { silence { number } }")
+        assert peer.hears_nothing()
+        registry.change = change
+        assert peer.end(2) == (4403, reason)
+        sources.until(lambda found: found.closed == 1)
+
+
+def test_a_socket_outlives_an_outage_that_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(admission, "RECHECK_SECONDS", 0.05)
+    monkeypatch.setattr(admission, "UNSURE_SECONDS", 1.0)
+    registry = Registry()
+    with serving(registry) as address, welcomed(address) as peer:
+        registry.outage = ConnectionRefusedError()
+        assert peer.hears_nothing()
+        registry.outage = None
+        time.sleep(1)
+        assert peer.ask("{ hello }")["data"]
+        registry.outage = ConnectionRefusedError()
+        assert peer.end(3) == (1013, "It cannot be checked whether this token is still valid.")
+
+
+def test_a_fault_of_ours_closes_the_socket_and_tells_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(admission, "RECHECK_SECONDS", 0.05)
+    registry = Registry()
+    with serving(registry) as address, welcomed(address) as peer:
+        registry.outage = RuntimeError("password=hunter2")
+        code, reason = peer.end(2)
+        assert code == 1011
+        assert "incident" in reason
+        assert "hunter2" not in reason
