@@ -39,6 +39,9 @@ AT_ONCE = 8
 """Attempts that one run has under way."""
 AT_ONCE_TO_ONE = 2
 """Attempts that one process has under way to one endpoint, whatever its runs."""
+FIRST_REST_SECONDS = 15.0
+"""After an attempt that took a third of its time or more, doubled each time up to the longest."""
+LONGEST_REST_SECONDS = 600.0
 FOUND_AT_ONCE = 100
 RUN_SECONDS = 30.0
 """After that a run begins no attempt any more."""
@@ -68,8 +71,7 @@ class Deliveries:
         self._sender = Sender(
             resolve, allows_private=allows_private, attempt_seconds=attempt_seconds, verifies_with=verifies_with
         )
-        self._under_way: Counter[UUID] = Counter()
-        """By endpoint."""
+        self._places = _Places(attempt_seconds / 3)
         self._tidied_at: float | None = None
         """By the clock that only runs forward."""
 
@@ -82,7 +84,7 @@ class Deliveries:
 
         Raises ExceptionGroup with all that could not be written down: those are due again when their lease ends.
         """
-        run = _Run(self._database, self._box, self._sender, self._under_way, now)
+        run = _Run(self._database, self._box, self._sender, self._places, now)
         count = await run.deliver()
         await self._tidy(now)
         return count
@@ -97,16 +99,53 @@ class Deliveries:
         await self._sender.close()
 
 
+class _Places:
+    """Which endpoints may be told now, over all runs of one process.
+
+    One that let its time run out rests, each time longer, so that receivers that are dead do not take the places of
+    all others.
+    """
+
+    def __init__(self, slow_seconds: float) -> None:
+        self._slow_seconds = slow_seconds
+        self._taken: Counter[UUID] = Counter()
+        self._slow: dict[UUID, tuple[int, float]] = {}
+        """How often in a row, and until when it rests, by the clock that only runs forward."""
+
+    def closed(self) -> list[UUID]:
+        now = time.monotonic()
+        full = {endpoint for endpoint, count in self._taken.items() if count >= AT_ONCE_TO_ONE}
+        return sorted(full | {endpoint for endpoint, (_, until) in self._slow.items() if now < until})
+
+    def take(self, endpoint: UUID) -> bool:
+        if endpoint in self.closed():
+            return False
+        self._taken[endpoint] += 1
+        return True
+
+    def leave(self, endpoint: UUID) -> None:
+        self._taken[endpoint] -= 1
+        if self._taken[endpoint] <= 0:
+            del self._taken[endpoint]
+
+    def note(self, endpoint: UUID, seconds: float) -> None:
+        """How long an attempt took."""
+        if seconds < self._slow_seconds:
+            self._slow.pop(endpoint, None)
+            return
+        times = self._slow.get(endpoint, (0, 0.0))[0]
+        rest = min(FIRST_REST_SECONDS * 2**times, LONGEST_REST_SECONDS)
+        self._slow[endpoint] = (min(times + 1, 10), time.monotonic() + rest)
+
+
 class _Run:
     """One run over what is due. Its time goes on from `now`."""
 
-    def __init__(
-        self, database: Database, box: FernetBox, sender: Sender, under_way: Counter[UUID], now: datetime
-    ) -> None:
+    def __init__(self, database: Database, box: FernetBox, sender: Sender, places: _Places, now: datetime) -> None:
         self._database = database
         self._box = box
         self._sender = sender
-        self._under_way = under_way
+        self._places = places
         self._now = now
         self._begun = time.monotonic()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -136,8 +175,8 @@ class _Run:
         """Until all places are taken, or nothing that may be begun is due."""
         try:
             while self._failures == [] and time.monotonic() - self._begun < RUN_SECONDS:
-                busy = [endpoint for endpoint, count in self._under_way.items() if count >= AT_ONCE_TO_ONE]
-                found = await find_due(self._database, self._moment(), but_of=busy, limit=FOUND_AT_ONCE)
+                closed = self._places.closed()
+                found = await find_due(self._database, self._moment(), but_of=closed, limit=FOUND_AT_ONCE)
                 if not [due for due in found if await self._begin(due)]:
                     break
         except Exception as error:
@@ -145,16 +184,15 @@ class _Run:
 
     async def _begin(self, due: Due) -> bool:
         """Whether there was a place for it; not whether nobody else was faster."""
-        if len(self._tasks) >= AT_ONCE or self._under_way[due.endpoint_id] >= AT_ONCE_TO_ONE:
+        if len(self._tasks) >= AT_ONCE or not self._places.take(due.endpoint_id):
             return False
-        self._under_way[due.endpoint_id] += 1
         claimed = None
         try:
             moment = self._moment()
             claimed = await claim(self._database, due, moment, moment + LEASE)
         finally:
             if claimed is None:
-                self._leave(due.endpoint_id)
+                self._places.leave(due.endpoint_id)
         if claimed is not None:
             self._count += 1
             task = asyncio.create_task(self._attempt(claimed), name="farebox delivery")
@@ -162,18 +200,16 @@ class _Run:
             task.add_done_callback(self._tasks.discard)
         return True
 
-    def _leave(self, endpoint_id: UUID) -> None:
-        self._under_way[endpoint_id] -= 1
-        if self._under_way[endpoint_id] <= 0:
-            del self._under_way[endpoint_id]
-
     async def _attempt(self, claimed: Claimed) -> None:
+        begun = time.monotonic()
         try:
-            await self._note(claimed, await self._send(claimed))
+            outcome = await self._send(claimed)
+            self._places.note(claimed.endpoint_id, time.monotonic() - begun)
+            await self._note(claimed, outcome)
         except Exception as error:
             self._failures.append(error)
         finally:
-            self._leave(claimed.endpoint_id)
+            self._places.leave(claimed.endpoint_id)
 
     async def _send(self, claimed: Claimed) -> Outcome:
         newest, *earlier = claimed.sealed_secrets

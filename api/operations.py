@@ -4,6 +4,7 @@ Find the operation, run it, say what went wrong. A subscription is a source of e
 execution of its own, for the viewer as he is by then.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable
 from contextlib import aclosing, nullcontext
 from dataclasses import dataclass
@@ -21,6 +22,9 @@ from api.error_answers import Incident, answer_errors
 from api.refusals import MAX_ERRORS, Code, Refused, refusal
 from api.requests import MAX_BODY_BYTES, GraphQLRequest
 from domain.access import Viewer
+
+EVENTS_AT_ONCE = 2
+"""Hundreds who are told of the same moment must not keep the connections from who pays in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,7 @@ class Operations:
             "hide_suggestions": True,
         }
         self._executor_class = schema.execution_context_class
+        self._turn = asyncio.Semaphore(EVENTS_AT_ONCE)
 
     def find(self, asked: GraphQLRequest) -> Operation:
         """What is asked for. Raises Refused with what is wrong with the document."""
@@ -106,7 +111,9 @@ class Operations:
         async with aclosing(source) if isinstance(source, AsyncGenerator) else nullcontext():
             try:
                 async for event in source:
-                    yield _answer(await self._execute(operation, viewer(), event), Incident(operation.name))
+                    async with self._turn:
+                        result = await self._execute(operation, viewer(), event)
+                    yield _answer(result, Incident(operation.name))
             except Refused as refused:
                 yield orjson.dumps({"errors": refused.errors})
             except Exception as error:

@@ -27,6 +27,7 @@ LONGEST_PAUSE_SECONDS = 5.0
 """While the database is gone the pauses double up to this."""
 FLUSH_SECONDS = 2.0
 """So long a process that ends still tries to tell the others."""
+LOOKS_AT_ONCE = 2
 
 
 class Listener:
@@ -59,6 +60,8 @@ class Changes:
         self._has_untold = asyncio.Event()
         self._has_listeners = asyncio.Event()
         self._left_at = -LINGER_SECONDS
+        self.turn = asyncio.Semaphore(LOOKS_AT_ONCE)
+        """To be taken for each look: hundreds who are woken at once must not keep the connections from who pays."""
 
     def tell(self, company_id: UUID, office_ids: Collection[UUID]) -> None:
         """To be called after a commit that changed these offices. Never waits."""

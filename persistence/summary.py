@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Row, and_, distinct, func, not_, select
@@ -19,6 +19,7 @@ from persistence.stretches import Part, Stretches, read_stretches
 from persistence.tables.company import GROUP, MEMBER, OFFICE
 
 MAX_PERIODS = 400
+_A_DAY = timedelta(days=1)
 
 _NAMED_IN: Mapping[UsageDimension | None, Any] = {
     UsageDimension.OFFICE: OFFICE,
@@ -100,11 +101,18 @@ class _Reading:
         self._is_of_sources = self._other is UsageDimension.WALLET_SOURCE
 
     async def refuse_too_many_periods(self) -> None:
-        if self._period in DAYS:
+        """Before they are read; in a cycle or a short time there are few, and those are counted when they are there."""
+        if self._period in DAYS and not self._is_short():
             facts = self._facts.of(self._stretches.asked)
             counted = await self._connection.execute(select(func.count(distinct(facts.c.period))))
             if counted.scalar_one() > MAX_PERIODS:
                 raise _too_many_periods()
+
+    def _is_short(self) -> bool:
+        wanted = self._facts.question.wanted
+        first, end = wanted.occurred_from, wanted.occurred_until
+        is_bounded = first is not None and end is not None and end - first < MAX_PERIODS * _A_DAY
+        return wanted.month is not None or is_bounded
 
     async def ranked(self) -> list[Key]:
         """The values that have rows of their own; where the asked time has too few, those of the earlier one too."""

@@ -20,8 +20,8 @@ from schema.context import Context, RenewDue
 LEAST_SECONDS = 0.25
 """Between one look and the next."""
 PART_OF_THE_TIME = 4
-"""The next look comes no sooner than so many times as long as the last one took: when the database is busy, less is
-asked of it."""
+"""The next look comes no sooner than so many times as long as the last one took, the wait for its turn included: when
+many look, or the database is busy, each looks less often."""
 SAFETY_SECONDS = 10.0
 """So often a subscription looks without a reason: a change that nobody told of is late, and not lost."""
 OUTAGE_SECONDS = 1.0
@@ -67,7 +67,8 @@ async def look_when_changed(
         while True:
             began = monotonic()
             try:
-                found = await look()
+                async with here.changes.turn:
+                    found = await look()
             except Exception as error:
                 if not is_outage(error) or began - looked > PATIENCE_SECONDS:
                     raise

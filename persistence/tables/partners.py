@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Index, LargeBinary, UniqueConstraint, text
+from sqlalchemy import CheckConstraint, Index, LargeBinary, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 from persistence.tables import Id, Json, UtcDateTime, of_company
@@ -77,6 +77,7 @@ class WebhookDelivery(SQLModel, table=True):
     delivered_at: datetime | None = Field(sa_type=UtcDateTime)
     __table_args__ = (
         of_company(["endpoint_id"], "webhook_endpoint", ["id"]),
+        CheckConstraint("delivered_at IS NULL OR due_at IS NULL", name="ck_webhook_delivery_over"),
         Index("ix_webhook_delivery_endpoint", "company_id", "endpoint_id", "created_at", "id"),
         Index(
             "ix_webhook_delivery_due",

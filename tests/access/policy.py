@@ -123,6 +123,7 @@ class Probe:
     """Given the root field's value and what was named."""
     needs: frozenset[str] = frozenset()
     """Any of these permissions opens it; none: open to all."""
+    needs_all: bool = False
     of: Of = Of.OFFICE
     has_bad_input: bool = False
     """A filter cannot answer null, so it refuses what is no id of its kind."""
@@ -167,6 +168,8 @@ class Probe:
 
     def expected(self, caller: Caller, place: str) -> Expected:
         is_open = not self.needs or bool(self.needs & caller.permissions)
+        if self.needs_all:
+            is_open = self.needs <= caller.permissions
         if not is_open and not self.is_of_any_kind:
             return Expected.FORBIDDEN
         if place not in COMPANY_OF:

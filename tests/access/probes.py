@@ -26,7 +26,7 @@ SETTLE = frozenset({"SETTLE_INVOICES"})
 ADJUST = frozenset({"ADJUST_WALLETS"})
 ACTIVITY = frozenset({"VIEW_ACTIVITY"})
 ALERTS = USAGE | WALLETS
-"""Both are needed; here everybody has both or neither. Who has one is told beside their other tests."""
+"""Both are needed."""
 
 
 FIVE = '{ amount: "5", currencyCode: "USD" }'
@@ -95,6 +95,7 @@ BY_ID = (
         IdKind.OFFICE,
         is_there,
         ALERTS,
+        needs_all=True,
     ),
     Probe(
         "Query.topUps.officeId",
@@ -163,6 +164,7 @@ LISTS = (
         IdKind.SPENDING_ALERT,
         lambda found, value: value in {alert["id"] for alert in found},
         ALERTS,
+        needs_all=True,
     ),
     Probe(
         "Query.wallets",
@@ -237,6 +239,7 @@ def _nodes() -> Iterator[Probe]:
             of=Of.COMPANY if kind in OF_COMPANY else Of.OFFICE,
             is_of_any_kind=True,
             is_open_to_operators=kind is IdKind.COMPANY,
+            needs_all=kind is IdKind.SPENDING_ALERT,
         )
         yield node
         if kind is IdKind.USAGE_RECORD:
@@ -350,6 +353,7 @@ MUTATIONS = (
         IdKind.SPENDING_ALERT,
         lambda found, value: found["spendingAlert"] == {"id": value, "isDismissed": True},
         ALERTS,
+        needs_all=True,
     ),
     Probe(
         "Mutation.adjustWallet.input.walletId",

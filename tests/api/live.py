@@ -31,7 +31,6 @@ class Sources:
     opened: int = 0
     closed: int = 0
     sent: int = 0
-    is_blocked: bool = False
     done: list[str] = field(default_factory=list)
 
     def until(self, is_true: Callable[["Sources"], bool], seconds: float = WAIT_SECONDS) -> None:

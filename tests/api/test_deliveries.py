@@ -144,6 +144,25 @@ async def test_a_receiver_that_says_nothing_is_left_after_the_time_is_over(
     assert (row.status, row.problem) == (None, "No answer within 0.5 seconds.")
 
 
+async def test_receivers_that_let_their_time_run_out_rest_and_leave_the_places_to_others(
+    partner: Partner, receiver: Receiver
+) -> None:
+    """Nine of them would take all eight places of every run."""
+    deliveries = Deliveries(partner.world.database, BOX, allows_private=True, attempt_seconds=0.5)
+    for number in range(9):
+        await partner.endpoint(receiver.url(f"/dead/{number}"))
+    receiver.always = Answer(seconds=10)
+    await partner.happens(3)
+    await deliveries.deliver_due(partner.world.now)
+    assert len(receiver.received) <= 9 * AT_ONCE_TO_ONE
+    partner.wait(timedelta(seconds=1))
+    with receiving() as quick:
+        await partner.endpoint(quick.url())
+        await partner.happens()
+        assert await deliveries.deliver_due(partner.world.now) == 1
+        assert len(quick.received) == 1
+
+
 async def test_to_one_endpoint_only_two_are_under_way_whatever_the_runs(partner: Partner, receiver: Receiver) -> None:
     await partner.endpoint(receiver.url())
     receiver.always = Answer(seconds=0.2)

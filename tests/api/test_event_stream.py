@@ -1,5 +1,6 @@
 """Server-sent events behind a real server: what a stream says, when it is refused, and how it ends."""
 
+import asyncio
 import json
 import time
 from collections.abc import Iterator
@@ -25,8 +26,11 @@ def address() -> Iterator[str]:
 
 
 @pytest.fixture(autouse=True)
-def _fresh() -> None:
+def _fresh() -> Iterator[None]:
+    """Whatever a test does, every source that was opened is closed soon after it."""
     sources.__init__()  # type: ignore[misc]
+    yield
+    sources.until(lambda found: found.closed == found.opened)
 
 
 @dataclass
@@ -83,7 +87,7 @@ def test_a_subscription_is_a_stream_of_events(address: str) -> None:
             assert stream.answer() == {"data": {"ticks": {"number": number, "seenBy": "Front desk"}}}
         assert stream.part() == COMPLETE
         assert stream.part() == ["(end)"]
-    assert sources.closed == 1
+    sources.until(lambda found: found.closed == 1)
 
 
 def test_a_subscription_may_come_by_get(address: str) -> None:
@@ -194,7 +198,7 @@ def test_silence_is_filled_with_comments(address: str, monkeypatch: pytest.Monke
 def test_who_hangs_up_closes_the_source(address: str) -> None:
     with streaming(address, SILENCE):
         sources.until(lambda found: found.opened == 1)
-    sources.until(lambda found: found.closed == 1, seconds=1)
+    sources.until(lambda found: found.closed == 1)
 
 
 def test_a_stream_ends_with_its_token_and_not_a_moment_later(address: str) -> None:
@@ -210,7 +214,22 @@ def test_a_stream_ends_with_its_token_and_not_a_moment_later(address: str) -> No
     assert count > 20
     assert heard_at - expires_at < timedelta(seconds=0.05)
     assert datetime.now(UTC) - expires_at < timedelta(seconds=1)
-    assert sources.closed == 1
+    sources.until(lambda found: found.closed == 1)
+
+
+def test_nothing_is_sent_after_the_expiry_even_by_who_watches_late(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def never(_self: object) -> None:
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr(admission.Admission, "ended", never)
+    expires_at = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=2)
+    asked = {"query": TICKS, "variables": {"to": 1000, "pause": 0.02}}
+    with streaming(address, asked, bearer(expires_at=expires_at)) as stream:
+        while "errors" not in stream.answer():
+            assert datetime.now(UTC) - expires_at < timedelta(seconds=1)
+        assert stream.part() == COMPLETE
 
 
 def test_a_stream_ends_when_the_caller_is_not_known_any_more(monkeypatch: pytest.MonkeyPatch) -> None:

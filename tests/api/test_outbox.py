@@ -56,6 +56,7 @@ async def test_what_is_completed_is_forgotten_and_makes_room() -> None:
     await asyncio.sleep(0)
     assert box.is_full
     box.forget("even")
-    await more
+    async with asyncio.timeout(1):
+        await more
     assert await taken(box) == [*(str(number) for number in range(1, 100, 2)), "more"]
     assert not box.is_full

@@ -1,5 +1,6 @@
 """A peer who does not read is dropped; his source stops at once, and everybody else is served on."""
 
+import gc
 import json
 import socket
 import time
@@ -16,6 +17,7 @@ from websockets.frames import Frame, Opcode
 
 import api.event_stream
 import api.socket
+from api.protocols import HttpLine, SocketLine
 from tests.api.live import PROTOCOL, bearer, serving, sources, welcomed
 
 CHARACTERS = 100_000
@@ -79,9 +81,18 @@ def read_to_the_end(peer: socket.socket) -> bytes:
     return b"".join(parts)
 
 
+def is_held(peer: socket.socket) -> bool:
+    """Whether the server still keeps this connection, and what it could not send."""
+    port = peer.getsockname()[1]
+    lines = [line for line in gc.get_objects() if isinstance(line, HttpLine | SocketLine)]
+    return any(line in line.connections and line.client is not None and line.client[1] == port for line in lines)
+
+
 def assert_it_is_dropped(peer: socket.socket) -> None:
     sources.until(lambda found: found.sent > 5)
+    assert is_held(peer)
     sources.until(lambda found: found.closed == 1, seconds=10)
+    sources.until(lambda _: not is_held(peer))
     assert sources.sent < MAX_IN_FLIGHT
     left = read_to_the_end(peer)
     assert 0 < len(left) < MAX_IN_FLIGHT * CHARACTERS

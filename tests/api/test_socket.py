@@ -20,8 +20,11 @@ def address() -> Iterator[str]:
 
 
 @pytest.fixture(autouse=True)
-def _fresh() -> None:
+def _fresh() -> Iterator[None]:
+    """Whatever a test does, every source that was opened is closed soon after it."""
     sources.__init__()  # type: ignore[misc]
+    yield
+    sources.until(lambda found: found.closed == found.opened)
 
 
 # ---------- what runs ----------

@@ -1,5 +1,6 @@
 """The life of a socket: it lasts as long as its caller may do what he might when he came, and not a moment longer."""
 
+import asyncio
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -28,6 +29,24 @@ def test_a_socket_ends_with_its_token_and_not_a_moment_later() -> None:
     assert heard_at[-1] - expires_at < timedelta(seconds=0.05)
     assert datetime.now(UTC) - expires_at < timedelta(seconds=1)
     sources.until(lambda found: found.closed == 1)
+
+
+async def _never(_self: object) -> None:
+    await asyncio.sleep(60)
+
+
+@pytest.mark.parametrize("query", ["subscription { ticks(to: 1000, pause: 0.02) { number } }", "{ hello }"])
+def test_nothing_is_sent_or_begun_after_the_expiry_even_by_who_watches_late(
+    monkeypatch: pytest.MonkeyPatch, query: str
+) -> None:
+    monkeypatch.setattr(admission.Admission, "ended", _never)
+    expires_at = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=2)
+    with serving() as address, welcomed(address, bearer(expires_at=expires_at)) as peer:
+        if query.startswith("{"):
+            time.sleep((expires_at - datetime.now(UTC)).total_seconds() + 0.01)
+        peer.subscribe(query)
+        assert peer.end() == (4403, "Forbidden: This token has expired.")
+        assert datetime.now(UTC) - expires_at < timedelta(seconds=1)
 
 
 @pytest.mark.parametrize(

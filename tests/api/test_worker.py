@@ -22,6 +22,7 @@ from api.worker import Worker
 from domain.access import Role
 from domain.payments import Processors
 from domain.stories.buy import save_card, start_card_setup
+from domain.stories.watch import watch_due
 from persistence.begin import Begin
 from persistence.database import Database
 from persistence.tables.company import OFFICE
@@ -263,6 +264,7 @@ async def test_a_database_that_is_gone_is_waited_for(
 
 async def test_an_idle_worker_reads_once_a_look_and_locks_nothing(sqlite_database: Database) -> None:
     shop = await recharging(sqlite_database)
+    await watch_due(shop.world.begin, None, utc_now())
     statements: list[str] = []
     for engine in (sqlite_database._readers, sqlite_database._writer):
         event.listen(
@@ -292,6 +294,9 @@ async def test_looking_for_work_uses_the_indexes_that_hold_only_what_waits(datab
     if not database.is_sqlite:
         return
     with sqlite3.connect(str(database.url.database)) as connection:
-        plan = " ".join(row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {statement}", (0, 0, 0)))
-    for index in ("ix_top_up_due", "ix_refund_due", "ix_auto_recharge_judge"):
+        plan = " ".join(row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {statement}", (0,) * 5))
+    for index in (
+        *("ix_top_up_due", "ix_refund_due", "ix_auto_recharge_judge"),
+        *("ix_office_watch_due", "ix_webhook_delivery_due"),
+    ):
         assert index in plan

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-import pytest
 
 from domain.catalogue import Service
 from domain.stories.watch import watch_due
@@ -56,7 +55,6 @@ def shape(value: Any) -> Any:
 async def test_every_topic_is_shown_as_it_is_told(sqlite_database: Database) -> None:
     partner = await everything_happens(sqlite_database)
     bodies = {row.topic: orjson.loads(row.body) for row in await partner.log()}
-    print(orjson.dumps(list(bodies.values()), option=orjson.OPT_INDENT_2).decode())
     assert {body["type"] for body in bodies.values()} == set(TOLD)
     for body in bodies.values():
         assert shape(body) == shape(TOLD[body["type"]]), body["type"]

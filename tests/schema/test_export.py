@@ -18,12 +18,12 @@ from api.usage_csv import COLUMNS
 from domain.access import PartnerScope, Role, Viewer
 from domain.csv_cells import number_cell, text_cell
 from domain.stories.charge import reverse_usage
-from domain.usage import CallLocation, DirectoryReference
+from domain.usage import Call, DirectoryReference, UsageEvent
 from persistence.tables.activity import ACTIVITY
 from persistence.tables.charging import CHARGE
 from persistence.tables.exports import USAGE_EXPORT
 from tests.proof import assert_books_hold
-from tests.schema.conftest import CURSOR_KEY, HOUR, NOON, House
+from tests.schema.conftest import CURSOR_KEY, HOUR, NOON, House, usage_of_every_service
 from tests.world import call
 
 EXPORT = """mutation ($filter: UsageHistoryFilter, $orderBy: UsageOrder) {
@@ -250,8 +250,7 @@ async def test_a_file_is_what_it_was_when_it_was_asked_for(house: House) -> None
     world = house.world
     world.now += HOUR
     await world.record(call("later", NOON), call("late", NOON - 2 * HOUR, office="berlin"))
-    [told] = [event for event in _noted() if event.event_id == "call"]
-    await world.record(told)
+    await world.record(_noted())
     [row] = await house.database.rows(select(CHARGE.c.id).where(CHARGE.c.event_id == "abroad"))
     await reverse_usage(world.begin, world.viewer(), row.id, key="r-1", reason="Wrong.", now=world.now)
     world.now -= HOUR  # the links are still good
@@ -266,13 +265,11 @@ async def test_a_file_is_what_it_was_when_it_was_asked_for(house: House) -> None
     await assert_books_hold(house.database)
 
 
-def _noted() -> list[Any]:
-    from tests.schema.conftest import usage_of_every_service
-
-    events = usage_of_every_service()
-    first = next(event for event in events if event.event_id == "call")
-    assert isinstance(first.usage.location, CallLocation)  # type: ignore[union-attr]
-    return [replace(first, usage=replace(first.usage, quality_tenths=21))]  # type: ignore[type-var, call-arg]
+def _noted() -> UsageEvent:
+    """The first call once more, with another note on how it sounded."""
+    event = next(event for event in usage_of_every_service() if event.event_id == "call")
+    assert isinstance(event.usage, Call)
+    return replace(event, usage=replace(event.usage, quality_tenths=21))
 
 
 async def test_what_a_file_is_called_and_how_long_it_is_kept(house: House) -> None:

@@ -88,6 +88,7 @@ def _create_tables() -> None:
     sa.Column('problem', sa.String(), nullable=True),
     sa.Column('due_at', UtcDateTime(), nullable=True),
     sa.Column('delivered_at', UtcDateTime(), nullable=True),
+    sa.CheckConstraint('delivered_at IS NULL OR due_at IS NULL', name='ck_webhook_delivery_over'),
     sa.ForeignKeyConstraint(['company_id', 'endpoint_id'], ['webhook_endpoint.company_id', 'webhook_endpoint.id'], name='fk_webhook_endpoint_endpoint_id'),
     sa.PrimaryKeyConstraint('company_id', 'id')
     )

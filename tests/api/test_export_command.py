@@ -1,0 +1,110 @@
+"""`farebox export`: the bytes of the download, whole files only, and errors as sentences."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from persistence.database import Database
+from tests.schema.conftest import House, build_house
+from tests.schema.test_export import ask_export, fetch
+
+FAREBOX = Path(sys.executable).with_name("farebox")
+
+
+@pytest.fixture
+async def house(database: Database, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AsyncIterator[House]:
+    monkeypatch.setenv("FAREBOX_DATABASE_URL", database.url.render_as_string(hide_password=False))
+    monkeypatch.chdir(tmp_path)
+    yield await build_house(database)
+
+
+async def farebox(*arguments: str, exit_code: int = 0) -> subprocess.CompletedProcess[bytes]:
+    """The command in a process of its own, as it runs in a shell; two minutes at most."""
+    command = [str(FAREBOX), "export", "--company", "acme", *arguments]
+    done = await asyncio.to_thread(subprocess.run, command, capture_output=True, timeout=120, check=False)
+    assert done.returncode == exit_code, done.stderr.decode()
+    return done
+
+
+async def test_it_writes_the_bytes_of_the_download(house: House) -> None:
+    office, parties = await house.office("berlin"), "{ usageParties { nodes { ... on Member { id } } } }"
+    [member] = [node["id"] for node in (await house.ask(parties))["usageParties"]["nodes"] if node]
+    cases: list[tuple[dict[str, Any], list[str]]] = [
+        ({}, []),
+        ({"officeIds": [office], "month": "2026-03"}, ["--office", "berlin", "--month", "2026-03"]),
+        (
+            {"services": ["CALLING", "FAX"], "party": {"phoneNumber": "+14155550100"}, "direction": "OUTBOUND"},
+            ["--service", "CALLING", "--service", "FAX", "--party", "+14155550100", "--direction", "OUTBOUND"],
+        ),
+        ({"party": {"memberId": member}, "walletSources": ["PLAN"]}, ["--party", member, "--wallet-source", "PLAN"]),
+    ]
+    for filter_, options in cases:
+        downloaded = (await fetch(house, await ask_export(house, filter=filter_))).content
+        assert downloaded.count(b"\r\n") > 1
+        done = await farebox(*options)
+        assert (done.stdout, done.stderr) == (downloaded, b"")
+    oldest = (await fetch(house, await ask_export(house, orderBy="OCCURRED_AT_ASC"))).content
+    await farebox("--oldest-first", "--output", "history.csv")
+    assert await asyncio.to_thread(Path("history.csv").read_bytes) == oldest
+
+
+async def test_between_two_moments(house: House) -> None:
+    between = {"from": "2026-03-01T13:00:00Z", "until": "2026-03-01T14:00:00Z"}
+    downloaded = (await fetch(house, await ask_export(house, filter={"occurredAt": between}))).content
+    assert (await farebox("--since", between["from"], "--until", between["until"])).stdout == downloaded
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--office", "paris"], "There is no office 'paris'. Known: berlin, hq, lone."),
+        (["--month", "March"], "'March' is not a month: write it as 2026-03."),
+        (["--party", "Front desk"], "neither a phone number, +14155550100, nor the id"),
+        (["--since", "yesterday"], "'yesterday' is not a date and time"),
+        (["--output", "nowhere/x.csv"], "nowhere/x.csv could not be written: No such file or directory."),
+        (["--output", "."], ". could not be written"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+async def test_what_cannot_be_done_is_told(sqlite_house: House, options: list[str], told: str) -> None:
+    done = await farebox(*options, exit_code=1)
+    assert told in done.stderr.decode()
+    assert done.stdout == b""
+    assert await asyncio.to_thread(os.listdir, ".") == []
+
+
+@pytest.fixture
+async def sqlite_house(sqlite_database: Database, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> House:
+    monkeypatch.setenv("FAREBOX_DATABASE_URL", sqlite_database.url.render_as_string(hide_password=False))
+    empty = tmp_path / "empty"
+    await asyncio.to_thread(empty.mkdir)
+    monkeypatch.chdir(empty)
+    return await build_house(sqlite_database)
+
+
+async def test_a_file_that_breaks_off_is_not_left_behind(sqlite_house: House) -> None:
+    """More is counted than there is: the old file stays as it was."""
+    old = Path("history.csv")
+    await asyncio.to_thread(old.write_bytes, b"old")
+    async with sqlite_house.database.writing() as connection:
+        await connection.exec_driver_sql("UPDATE usage_by_cycle SET charge_count = charge_count + 1")
+    done = await farebox("--output", "history.csv", exit_code=1)
+    assert b"rows were read" in done.stderr
+    assert await asyncio.to_thread(os.listdir, ".") == ["history.csv"]
+    assert await asyncio.to_thread(old.read_bytes) == b"old"
+
+
+async def test_a_reader_may_stop_reading(sqlite_house: House) -> None:
+    async with sqlite_house.database.writing() as connection:  # more than a pipe holds
+        await connection.exec_driver_sql("UPDATE charge SET destination = printf('%.*c', 100000, 'x')")
+    command = f"{FAREBOX} export --company acme | head -c 100"
+    done = await asyncio.to_thread(
+        subprocess.run, ["bash", "-o", "pipefail", "-c", command], capture_output=True, timeout=120, check=False
+    )
+    assert (done.returncode, len(done.stdout), done.stderr) == (1, 100, b"")
