@@ -43,6 +43,8 @@ FIRST_REST_SECONDS = 15.0
 """After an attempt that took a third of its time or more, doubled each time up to the longest."""
 LONGEST_REST_SECONDS = 600.0
 FOUND_AT_ONCE = 100
+LOOK_SECONDS = 0.5
+"""While attempts are under way, a run looks that often for what has become due."""
 RUN_SECONDS = 30.0
 """After that a run begins no attempt any more."""
 KEPT = timedelta(days=30)
@@ -162,7 +164,7 @@ class _Run:
                 await self._begin_some()
                 if not self._tasks:
                     break
-                await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait(self._tasks, timeout=LOOK_SECONDS, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for task in self._tasks:
                 task.cancel()

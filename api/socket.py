@@ -33,6 +33,8 @@ SILENT_SECONDS = 45.0
 MAX_OPERATIONS = 50
 
 NOBODY_THERE = Close(None)
+CLOSED_ALREADY = (WebSocketDisconnect, RuntimeError)
+"""By the peer; or by the server itself, for a frame that breaks the rules: it says so by a RuntimeError."""
 
 
 class GraphQLSocket:
@@ -125,7 +127,7 @@ class Conversation:
             except TimeoutError:
                 self._line.abort()
                 return NOBODY_THERE
-            except WebSocketDisconnect:
+            except CLOSED_ALREADY:
                 return NOBODY_THERE
 
     async def _beat(self) -> Close:
@@ -160,7 +162,7 @@ class Conversation:
                 await self._socket.close(close.code, close.reason)
         except TimeoutError:
             self._line.abort()
-        except WebSocketDisconnect:
+        except CLOSED_ALREADY:
             pass
 
     # ---------- what a peer says ----------

@@ -87,7 +87,8 @@ class Sender:
             return Outcome(None, "The answer is not HTTP.")
 
     async def close(self) -> None:
-        await self._pool.aclose()
+        if "_pool" in self.__dict__:
+            await self._pool.aclose()
 
 
 def _headers(message: Message, now: datetime) -> list[tuple[str, str]]:

@@ -13,7 +13,6 @@ from domain.webhooks import Endpoint
 class Delivery(NamedTuple):
     endpoint_id: UUID
     topic: Topic
-    attempt_count: int
 
 
 class WebhookWork(Protocol):

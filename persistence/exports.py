@@ -31,8 +31,8 @@ from persistence.tables.exports import USAGE_EXPORT
 LINK_LIFE = timedelta(minutes=15)
 KEPT_AFTERWARDS = timedelta(days=1)
 """A link that has expired is told from one that never was for so long."""
-PART_ROWS = 200
-"""Read and written at once: about 100 kB, and five milliseconds in which nobody else is answered."""
+PART_ROWS = 100
+"""Read and written at once: 40 kB, and some five milliseconds in which nobody else is answered."""
 MOST_ARMS = 400
 """Of more offices no ordered ranges are merged, all is sorted: SQLite takes 500 parts in one statement."""
 

@@ -18,7 +18,7 @@ from domain.webhooks import CHANGE_ENDPOINT
 from persistence.activity import insert_activity
 from persistence.database import Database
 from persistence.tables.partners import WEBHOOK_DELIVERY, WEBHOOK_ENDPOINT
-from persistence.webhooking_work import stop_deliveries
+from persistence.webhooking_work import DISABLED, stop_deliveries
 
 _D, _E = WEBHOOK_DELIVERY, WEBHOOK_ENDPOINT
 
@@ -63,7 +63,7 @@ async def claim(database: Database, due: Due, now: datetime, until: datetime) ->
     async with database.writing() as connection:
         endpoint = (await connection.execute(select(_E).where(of_endpoint))).one()
         if not endpoint.is_enabled:
-            await stop_deliveries(connection, due.company_id, due.endpoint_id)
+            await connection.execute(update(_D).where(mine).values(due_at=None, problem=DISABLED))
             return None
         counts = {name: _D.c[name] + 1 for name in ("attempt_count", "round_attempt_count")}
         statement = update(_D).where(mine, _D.c.due_at <= now).values(due_at=until, **counts).returning(_D)

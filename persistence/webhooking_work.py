@@ -15,6 +15,8 @@ from persistence.tables.company import COMPANY
 from persistence.tables.partners import WEBHOOK_DELIVERY, WEBHOOK_ENDPOINT
 from persistence.unit import Unit
 
+DISABLED = "The endpoint was disabled."
+
 
 class WebhookingWork(Unit):
     async def lock_endpoints(self) -> Mapping[UUID, Endpoint]:
@@ -55,10 +57,10 @@ class WebhookingWork(Unit):
 
     async def find_delivery(self, delivery_id: UUID) -> Delivery | None:
         table = WEBHOOK_DELIVERY
-        statement = select(table.c.endpoint_id, table.c.topic, table.c.attempt_count)
+        statement = select(table.c.endpoint_id, table.c.topic)
         mine = and_(table.c.company_id == self._company_id, table.c.id == delivery_id)
         row = (await self._connection.execute(statement.where(mine))).one_or_none()
-        return None if row is None else Delivery(row.endpoint_id, Topic(row.topic), row.attempt_count)
+        return None if row is None else Delivery(row.endpoint_id, Topic(row.topic))
 
     async def send_again(self, delivery_id: UUID) -> None:
         mine = and_(WEBHOOK_DELIVERY.c.company_id == self._company_id, WEBHOOK_DELIVERY.c.id == delivery_id)
@@ -74,7 +76,7 @@ async def stop_deliveries(connection: AsyncConnection, company_id: UUID, endpoin
     """Nothing waits for this endpoint any more; what it was to be told can be replayed."""
     table = WEBHOOK_DELIVERY
     waiting = and_(table.c.company_id == company_id, table.c.endpoint_id == endpoint_id, table.c.due_at.is_not(None))
-    await connection.execute(update(table).where(waiting).values(due_at=None, problem="The endpoint was disabled."))
+    await connection.execute(update(table).where(waiting).values(due_at=None, problem=DISABLED))
 
 
 def _changeable(endpoint: Endpoint) -> dict[str, Any]:

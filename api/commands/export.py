@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.clock import utc_now
 from api.commands.console import err, is_interactive, operator, run, the_company
-from api.usage_csv import csv_chunks
+from api.usage_csv import RowsDiffer, csv_chunks
 from domain.access import Scope
 from domain.catalogue import Direction, Service, UsageType, WalletSource
 from domain.errors import InvalidInput
@@ -100,12 +100,15 @@ def _party(text: str | None) -> dict[str, Any]:
 
 
 async def _write(connection: AsyncConnection, chosen: Selection, output: Path | None) -> None:
-    """Raises InvalidInput when the file cannot be written."""
+    """Raises InvalidInput when the file cannot be written, or would be wrong."""
     with _file(output) as write, _progress(chosen) as move:
         async with aclosing(csv_chunks(connection, chosen)) as chunks:
-            async for row_count, chunk in chunks:
-                write(chunk)
-                move(row_count)
+            try:
+                async for row_count, chunk in chunks:
+                    write(chunk)
+                    move(row_count)
+            except RowsDiffer as error:
+                raise InvalidInput(f"{error} The file would be wrong; `farebox verify` may tell why.") from None
 
 
 @contextmanager
@@ -114,7 +117,7 @@ def _file(output: Path | None) -> Iterator[Callable[[bytes], object]]:
     if output is None:
         yield _print
         return
-    aside = output.with_name(f".{output.name}.{os.getpid()}.part")
+    aside = output.parent / f".{output.name}.{os.getpid()}.part"
     try:
         with _told(output):
             file = aside.open("xb")
@@ -141,11 +144,12 @@ def _told(output: Path) -> Iterator[None]:
 
 
 def _print(chunk: bytes) -> None:
+    """Past Python's own buffer, which does not always say that nobody reads any more."""
+    left = memoryview(chunk)
     try:
-        sys.stdout.buffer.write(chunk)
-        sys.stdout.buffer.flush()
+        while left:
+            left = left[os.write(sys.stdout.fileno(), left) :]
     except BrokenPipeError:  # `farebox export | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise typer.Exit(1) from None
 
 

@@ -159,7 +159,7 @@ async def test_receivers_that_let_their_time_run_out_rest_and_leave_the_places_t
     with receiving() as quick:
         await partner.endpoint(quick.url())
         await partner.happens()
-        assert await deliveries.deliver_due(partner.world.now) == 1
+        await deliveries.deliver_due(partner.world.now)
         assert len(quick.received) == 1
 
 

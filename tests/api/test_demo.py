@@ -87,7 +87,7 @@ async def test_a_demo_of_half_a_year_has_some_eighteen_thousand_records(demo: Da
     ends = func.min(CHARGE.c.local_day), func.max(CHARGE.c.local_day)
     [row] = await demo.rows(select(func.count(), *ends).select_from(CHARGE))
     seen: list[Any] = list(row)
-    assert seen[0] == 18_263
+    assert 15_000 <= seen[0] <= 20_000
     assert seen[1:] == [FIRST_DAY, date(2026, 11, 21)]
 
 

@@ -120,5 +120,9 @@ async def test_the_front_page_has_a_banner_with_the_true_cause(looked_at: Databa
         " The main cause is usage by Purchasing 1: 90.73 USD against 1.46 USD."
     )
     others = {(row.kind, row.subject) for row in rows if row is not rise}
-    assert others == {(AlertKind.COMMITMENT_USED, "commitment:CALLING")}
+    assert others == {
+        (AlertKind.COMMITMENT_USED, "commitment:CALLING"),
+        (AlertKind.ALLOWANCE_USED, "allowance:CALLING"),
+        (AlertKind.ALLOWANCE_USED, "allowance:FAX"),
+    }
     await assert_books_hold(looked_at)

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import logging
 import socket
+import tracemalloc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -21,9 +22,10 @@ from starlette.applications import Starlette
 from api import downloads
 from api.downloads import MOST_AT_ONCE, DownloadLinks, Downloads
 from api.response_headers import SafeHeaders
+from api.usage_csv import csv_chunks
 from domain.access import Scope
 from persistence.database import READERS, Database
-from persistence.exports import Export, make_export
+from persistence.exports import Export, make_export, read_selection
 from persistence.history import HistoryFilter
 from tests.copies import multiply_charges
 from tests.world import World, call, office
@@ -253,6 +255,21 @@ async def test_others_are_answered_while_a_file_streams(long_site: Site) -> None
             heads += 1
     assert heads > 20
     assert (await fetching).content.count(b"\r\n") == LONG + 1
+
+
+async def test_never_more_than_a_part_of_the_rows_is_held(long_site: Site) -> None:
+    """All of them at once would be 20 MB and more."""
+    database, export = long_site.world.database, await long_site.export()
+    async with database.snapshot() as connection:
+        chosen = await read_selection(connection, export)
+        tracemalloc.start()
+        try:
+            size = sum([len(chunk) async for _, chunk in csv_chunks(connection, chosen)])
+            _, most = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert size > LONG * 300
+    assert most < 2_000_000
 
 
 async def test_an_outage_is_told_without_the_link(

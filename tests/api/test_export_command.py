@@ -1,16 +1,22 @@
 """`farebox export`: the bytes of the download, whole files only, and errors as sentences."""
 
 import asyncio
+import inspect
 import os
+import re
 import subprocess
 import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from api.cli import app
+from api.commands.export import export
+from api.usage_csv import COLUMNS
 from persistence.database import Database
+from tests.api.edge import SECRET
 from tests.schema.conftest import House, build_house
 from tests.schema.test_export import ask_export, fetch
 
@@ -18,10 +24,11 @@ FAREBOX = Path(sys.executable).with_name("farebox")
 
 
 @pytest.fixture
-async def house(database: Database, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AsyncIterator[House]:
+async def house(database: Database, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> House:
     monkeypatch.setenv("FAREBOX_DATABASE_URL", database.url.render_as_string(hide_password=False))
+    monkeypatch.setenv("FAREBOX_SECRET_KEY", SECRET)
     monkeypatch.chdir(tmp_path)
-    yield await build_house(database)
+    return await build_house(database)
 
 
 async def farebox(*arguments: str, exit_code: int = 0) -> subprocess.CompletedProcess[bytes]:
@@ -37,7 +44,7 @@ async def test_it_writes_the_bytes_of_the_download(house: House) -> None:
     [member] = [node["id"] for node in (await house.ask(parties))["usageParties"]["nodes"] if node]
     cases: list[tuple[dict[str, Any], list[str]]] = [
         ({}, []),
-        ({"officeIds": [office], "month": "2026-03"}, ["--office", "berlin", "--month", "2026-03"]),
+        ({"officeIds": [office], "month": "2026-02"}, ["--office", "berlin", "--month", "2026-02"]),
         (
             {"services": ["CALLING", "FAX"], "party": {"phoneNumber": "+14155550100"}, "direction": "OUTBOUND"},
             ["--service", "CALLING", "--service", "FAX", "--party", "+14155550100", "--direction", "OUTBOUND"],
@@ -73,15 +80,16 @@ async def test_between_two_moments(house: House) -> None:
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 async def test_what_cannot_be_done_is_told(sqlite_house: House, options: list[str], told: str) -> None:
-    done = await farebox(*options, exit_code=1)
-    assert told in done.stderr.decode()
-    assert done.stdout == b""
+    arguments = ["export", "--company", "acme", *options]
+    result = await asyncio.to_thread(CliRunner().invoke, app, arguments)
+    assert (result.exit_code, told in result.stderr, result.stdout) == (1, True, ""), result.stderr
     assert await asyncio.to_thread(os.listdir, ".") == []
 
 
 @pytest.fixture
 async def sqlite_house(sqlite_database: Database, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> House:
     monkeypatch.setenv("FAREBOX_DATABASE_URL", sqlite_database.url.render_as_string(hide_password=False))
+    monkeypatch.setenv("FAREBOX_SECRET_KEY", SECRET)
     empty = tmp_path / "empty"
     await asyncio.to_thread(empty.mkdir)
     monkeypatch.chdir(empty)
@@ -108,3 +116,13 @@ async def test_a_reader_may_stop_reading(sqlite_house: House) -> None:
         subprocess.run, ["bash", "-o", "pipefail", "-c", command], capture_output=True, timeout=120, check=False
     )
     assert (done.returncode, len(done.stdout), done.stderr) == (1, 100, b"")
+
+
+def test_the_page_lists_every_column_and_option() -> None:
+    page = (Path(__file__).parents[2] / "docs/export.md").read_text(encoding="utf-8")
+    columns, options = page.split("## Columns")[1].split("## In a spreadsheet")
+    assert re.findall(r"^\| `([^`]+)` \|", columns, re.MULTILINE) == list(COLUMNS)
+    [command] = [command for command in app.registered_commands if command.callback is export]
+    assert command.callback is not None
+    given = {f"--{name.replace('_', '-')}" for name in inspect.signature(command.callback).parameters}
+    assert set(re.findall(r"`(--[a-z-]+)`", options.split("## On the command line")[1])) == given

@@ -84,7 +84,7 @@ def read_to_the_end(peer: socket.socket) -> bytes:
 def is_held(peer: socket.socket) -> bool:
     """Whether the server still keeps this connection, and what it could not send."""
     port = peer.getsockname()[1]
-    lines = [line for line in gc.get_objects() if isinstance(line, HttpLine | SocketLine)]
+    lines = [line for line in gc.get_objects() if type(line) in (HttpLine, SocketLine)]
     return any(line in line.connections and line.client is not None and line.client[1] == port for line in lines)
 
 

@@ -241,6 +241,20 @@ def test_a_frame_beyond_all_bounds_is_not_read(address: str) -> None:
         assert peer.end()[0] == 1009
 
 
+def test_a_socket_that_the_server_itself_closes_is_no_fault_of_ours(
+    address: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(10):
+        with welcomed(address) as peer:
+            for number in range(20):
+                peer.subscribe("subscription { ticks(to: 100000) { number } }", str(number))
+            peer.hear()
+            peer.say("x" * 200_000)
+            assert peer.end()[0] == 1009
+        sources.until(lambda found: found.closed == found.opened)
+    assert caplog.text == ""
+
+
 def test_an_id_in_use_closes_the_socket(address: str) -> None:
     with welcomed(address) as peer:
         peer.subscribe("subscription { silence { number } }", "a" * 200)

@@ -182,6 +182,50 @@ async def test_the_top_is_of_the_time_asked_for_and_then_of_the_one_before(datab
     assert await told(1) == [("Bob", 1, 0), ("True", 1, 4)]
 
 
+async def test_usage_of_nobody_in_the_time_before_has_a_row_of_its_own(database: Database) -> None:
+    world = await company(database, NEW_YORK)
+    await minutes(world, NEW_YORK, d0105=1)
+    world.now = datetime(2026, 2, 6, tzinfo=UTC)
+    made = call("Ann", datetime(2026, 2, 5, 12, tzinfo=UTC), from_="1002", office="new-york")
+    await world.record(replace(made, member=DirectoryReference("Ann", "Ann")))
+    for on_time in (None, False):
+        wanted = HistoryFilter(month=202602, is_booked_late=on_time)
+        rows = await summed(world, Grouping(None, UsageDimension.MEMBER), wanted)
+        assert [(row.named and row.named.name, row.is_other, row.previous and row.previous.count) for row in rows] == [
+            ("Ann", False, 0),
+            (None, False, 1),
+        ]
+
+
+@pytest.mark.parametrize(
+    ("zones", "moves_in", "first", "end", "used", "expected"),
+    [
+        # Half an hour into the 31st where the office was, and before it where it is: in the 24 hours before, then, and
+        # on the second of the two days that these touch.
+        (("America/New_York", "America/Chicago"), 3, "03-31", "04-01", "2026-03-31T04:30", {"04-01": (0, 1)}),
+        (("America/New_York", "America/Chicago"), 3, "03-30", "03-31", "2026-03-31T04:30", {"03-31": (1, 0)}),
+        # Both have the same days in winter, and not in October.
+        (("America/Denver", "America/Phoenix"), 10, "11-02", "11-09", "2026-10-26T06:30", {}),
+        (("America/Denver", "America/Phoenix"), 10, "11-02", "11-09", "2026-10-26T07:30", {"11-02": (0, 1)}),
+    ],
+)
+async def test_an_office_that_moved_had_other_days_before(
+    database: Database, zones: tuple[str, str], moves_in: int, first: str, end: str, used: str, expected: object
+) -> None:
+    """A charge keeps the day it had; the time asked for is the same instants for all sources."""
+    before, after = zones
+    world = await company(database, before)
+    world.now = datetime(2026, moves_in, 20, tzinfo=UTC)
+    moved = office(_slug(before), time_zone=after, opened_on=OPENED, phone_numbers=(), opening_credits_micros=0)
+    await world.apply(moved)
+    at = datetime.fromisoformat(used).replace(tzinfo=UTC)
+    world.now = at + timedelta(hours=1)
+    await world.record(call("e", at, seconds=60, from_="1002", office=_slug(before)))
+    world.now += timedelta(days=40)
+    await world.record(call("today", world.now, from_="1002", office=_slug(before)))
+    assert await beside(world, DAY, between(first, end, after)) == expected
+
+
 async def test_more_periods_than_a_chart_can_show_are_refused(sqlite_database: Database) -> None:
     world = await company(sqlite_database, NEW_YORK)
     world.now = datetime(2027, 4, 1, tzinfo=UTC)

@@ -57,6 +57,11 @@ class Watched:
         self.world.now = max(self.world.now, event.occurred_at)
         await self.world.record(event)
 
+    async def a_quiet_march(self) -> None:
+        """Ten a day on the first four days, by Ann."""
+        for date in range(1, 5):
+            await self.spend(f"2026-03-0{date}", 10, member="ann")
+
     async def watch(self, now: str | None = None) -> int:
         """Once the pause after spending is over."""
         self.world.now = day(now) if now else self.world.now + timedelta(seconds=3)

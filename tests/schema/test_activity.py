@@ -163,27 +163,43 @@ async def test_the_address_of_the_request_is_kept(house: House) -> None:
     assert (newest["actor"], newest["address"]) == ("Operator", "192.0.2.7")
 
 
+SOURCES = [
+    (path.name, ast.parse(path.read_text(encoding="utf-8")))
+    for room in ("domain", "persistence")
+    for path in sorted((ROOT / room).rglob("*.py"))
+    if path != ROOT / "domain" / "activity.py"
+]
+
+
+def _words(*trees: ast.Module) -> dict[str, str]:
+    """Every name there that stands for an action."""
+    return {
+        node.targets[0].id: node.value.value
+        for tree in trees
+        for node in tree.body
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
+        if isinstance(node.value, ast.Constant) and node.value.value in ACTIONS
+    }
+
+
 def _noted_actions() -> Iterator[tuple[str, str]]:
-    """(file, action) of every activity the stories note, read from the source tree."""
-    for path in sorted((ROOT / "domain").rglob("*.py")):
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        words = {
-            node.targets[0].id: node.value.value
-            for node in tree.body
-            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
-            if isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
-        }
+    """(file, action) of every activity that is noted, read from the source tree."""
+    anywhere = _words(*(tree for _, tree in SOURCES))
+    for file, tree in SOURCES:
+        words = anywhere | _words(tree)
+        named = {words[node.id] for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id in words}
         for node in ast.walk(tree):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and path.name != "activity.py":
-                if node.func.id not in ("act", "by_command"):
-                    continue
-                word = node.args[0 if node.func.id == "by_command" else 1]
-                if isinstance(word, ast.Constant):
-                    yield path.name, word.value
-                elif isinstance(word, ast.Name) and word.id in words:
-                    yield path.name, words[word.id]
-                else:
-                    yield from ((path.name, word) for word in words.values() if word in ACTIONS)
+            if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
+                continue
+            if node.func.id not in ("act", "by_command"):
+                continue
+            word = node.args[0 if node.func.id == "by_command" else 1]
+            if isinstance(word, ast.Constant):
+                yield file, word.value
+            elif isinstance(word, ast.Name) and word.id in words:
+                yield file, words[word.id]
+            else:
+                yield from ((file, action) for action in named)
 
 
 def test_every_action_there_is_is_explained_and_no_other() -> None:
