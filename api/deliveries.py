@@ -161,10 +161,12 @@ class _Run:
         """How many attempts were made. Raises ExceptionGroup."""
         try:
             while True:
+                is_idle = not self._tasks
                 await self._begin_some()
-                if not self._tasks:
-                    break
-                await asyncio.wait(self._tasks, timeout=LOOK_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+                if is_idle and not self._tasks:
+                    break  # not before: what ended meanwhile may have left a place to what waits
+                if self._tasks:
+                    await asyncio.wait(self._tasks, timeout=LOOK_SECONDS, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for task in self._tasks:
                 task.cancel()

@@ -81,6 +81,8 @@ class Alert:
     previous_micros: Micros | None = None
     """A rise: the cost of as many days of the cycle before."""
     cause: Cause | None = None
+    latest_micros: tuple[Micros, Micros] | None = None
+    """A rise: current and previous when it was last looked at. While they stay, so does its cause."""
     wallet_id: UUID | None = None
     allowance_cycle_id: UUID | None = None
     limit_micros: Micros | None = None
@@ -118,7 +120,9 @@ def settle_rise(open_alerts: Sequence[Alert], found: Alert | None, now: datetime
         return [end(alert, now) for alert in open_alerts]
     known = any(alert.subject == found.subject for alert in open_alerts)
     shown = [
-        replace(alert, state=AlertState.ACTIVE if alert.subject == found.subject else AlertState.SUPERSEDED)
+        replace(alert, state=AlertState.ACTIVE, latest_micros=found.latest_micros)
+        if alert.subject == found.subject
+        else replace(alert, state=AlertState.SUPERSEDED)
         for alert in open_alerts
     ]
     moved = [after for before, after in zip(open_alerts, shown, strict=True) if before != after]

@@ -5,12 +5,12 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from domain.alert_news import tell_raised
-from domain.alerts import Alert, AlertKind, end, level_of, settle_level, settle_rise
+from domain.alerts import Alert, AlertKind, AlertState, Cause, end, level_of, settle_level, settle_rise
 from domain.catalogue import Service
 from domain.funds import AllowanceCycle, CommitmentCycle
 from domain.ledger import WATCH_PAUSE, Books
 from domain.money import Micros
-from domain.periods import Period, first_instant, local_day
+from domain.periods import Period, YearMonth, first_instant, local_day
 from domain.spending_rise import EarlierCycle, Rise, Thresholds
 
 
@@ -23,6 +23,14 @@ class WatchFacts(NamedTuple):
     open_alerts: Sequence[Alert]
     plan_micros: Mapping[Service, Micros]
     """The list price of what the plan covered in the current cycle."""
+
+    def standing_cause(self, month: YearMonth, current: Micros, previous: Micros) -> Cause | None:
+        """Of the rise that is shown in this cycle, where nothing has changed since it was found."""
+        for alert in self.open_alerts:
+            is_shown = alert.kind is AlertKind.SPENDING_RISE and alert.state is AlertState.ACTIVE
+            if is_shown and alert.month == month and alert.latest_micros == (current, previous):
+                return alert.cause
+        return None
 
 
 class Judged(NamedTuple):
@@ -97,6 +105,7 @@ def _risen(books: Books, rise: Rise) -> Alert:
         current_micros=rise.current_micros,
         previous_micros=rise.previous_micros,
         cause=rise.cause,
+        latest_micros=(rise.current_micros, rise.previous_micros),
     )
 
 

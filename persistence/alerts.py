@@ -61,6 +61,8 @@ def _movable(alert: Alert) -> dict[str, Any]:
         "used_percent": alert.used_percent,
         "spent_quantity": alert.spent_quantity,
         "committed_quantity": alert.committed_quantity,
+        "latest_current_micros": alert.latest_micros and alert.latest_micros[0],
+        "latest_previous_micros": alert.latest_micros and alert.latest_micros[1],
     }
 
 
@@ -100,6 +102,7 @@ def alert_of(row: Any) -> Alert:
         current_micros=row.current_micros,
         previous_micros=row.previous_micros,
         cause=_cause_of(row),
+        latest_micros=_latest_of(row),
         wallet_id=row.wallet_id,
         allowance_cycle_id=row.allowance_cycle_id,
         limit_micros=row.limit_micros,
@@ -107,6 +110,10 @@ def alert_of(row: Any) -> Alert:
         spent_quantity=row.spent_quantity,
         committed_quantity=row.committed_quantity,
     )
+
+
+def _latest_of(row: Any) -> tuple[int, int] | None:
+    return None if row.latest_current_micros is None else (row.latest_current_micros, row.latest_previous_micros)
 
 
 def _cause_of(row: Any) -> Cause | None:

@@ -62,4 +62,6 @@ async def resolve_spend_forecast(
     if spending is None:
         return None
     forecast = forecast_cycle(spending)
-    return forecast and SpendForecast(cycle_total=money(forecast.cycle_micros, spending.currency), method=forecast.method)
+    return forecast and SpendForecast(
+        cycle_total=money(forecast.cycle_micros, spending.currency), method=forecast.method
+    )

@@ -58,7 +58,7 @@ async def _watch_office(door: Door, company_id: UUID, office_id: UUID, now: date
 
 
 async def _find_rise(work: WatchWork, books: Books, facts: WatchFacts) -> Rise | None:
-    """Whose usage it was is only looked up once spending is up."""
+    """Whose usage it was takes a look at the charges: only when spending is up, and not again until figures change."""
     compared = compare_days(books.funds.current, facts.earlier, books.now)
     if compared is None:
         return None
@@ -66,5 +66,7 @@ async def _find_rise(work: WatchWork, books: Books, facts: WatchFacts) -> Rise |
     current, previous = totals_of(spending)
     if not is_risen(current, previous, facts.thresholds):
         return None
-    cause = main_cause(spending, await work.spending_by_party(books, compared))
+    cause = facts.standing_cause(books.funds.current.month, current, previous)
+    if cause is None:
+        cause = main_cause(spending, await work.spending_by_party(books, compared))
     return Rise(compared.period, current, previous, cause)

@@ -31,6 +31,9 @@ class SpendingAlert(SQLModel, table=True):
     ended_at: datetime | None = Field(sa_type=UtcDateTime)
     current_micros: int = Field(sa_type=BigInteger)
     previous_micros: int | None = Field(sa_type=BigInteger)
+    latest_current_micros: int | None = Field(sa_type=BigInteger)
+    """SPENDING_RISE: both figures when it was last looked at."""
+    latest_previous_micros: int | None = Field(sa_type=BigInteger)
     cause_service: str | None
     cause_usage_type: str | None
     cause_region: str | None

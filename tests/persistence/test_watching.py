@@ -1,6 +1,7 @@
 """When alerts are judged, by whom, and that many who do it at once make one of them (R38, R39)."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -8,14 +9,16 @@ from uuid import UUID
 import pytest
 
 from domain.access import Role
-from domain.alerts import AlertState
+from domain.alerts import AlertState, Cause
 from domain.ledger import Books
 from domain.money import Amount, parse_micros
+from domain.spending_rise import Comparison
 from domain.stories.settings import update_settings
 from domain.stories.watch import watch_due, watch_on_demand
 from persistence.begin import Begin
 from persistence.database import Database
 from persistence.unit import Unit
+from persistence.watching_work import WatchingWork
 from tests.persistence.story import day
 from tests.persistence.watching import Watched, rich
 from tests.proof import assert_books_hold
@@ -70,6 +73,32 @@ async def test_other_settings_make_a_rise_an_alert_or_none(hq: Watched) -> None:
         await update_settings(hq.world.begin, admin, rise_percent=percent, minimum=None, now=hq.world.now)
         await hq.watch()
         assert [alert.state.lower() for alert in await hq.alerts(ACTIVE)] == expected
+
+
+async def test_whose_usage_it_was_is_looked_up_again_only_when_the_figures_changed(
+    hq: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = 0
+    real = WatchingWork.spending_by_party
+
+    async def look(work: WatchingWork, books: Books, compared: Comparison) -> Sequence[Cause]:
+        nonlocal looks
+        looks += 1
+        return await real(work, books, compared)
+
+    monkeypatch.setattr(WatchingWork, "spending_by_party", look)
+    await hq.a_quiet_march()
+    await hq.spend("2026-04-01", 90, member="ann")
+    for now, expected in (("2026-04-04 00:00:03", 1), ("2026-04-05 00:00:03", 2)):
+        await hq.watch(now)
+        for _ in range(3):
+            await hq.spend(f"{hq.world.now:%Y-%m-%d}", 1, member="ann")
+            await hq.watch()
+        assert looks == expected
+    await hq.spend("2026-04-02", 1, member="ann")
+    await hq.watch()
+    assert looks == 3
+    assert await hq.told() == [f"member:{(await hq.alerts())[0].subject[7:]} active"]
 
 
 async def test_many_at_once_raise_one_alert(database: Database) -> None:

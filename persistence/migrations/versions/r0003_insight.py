@@ -110,6 +110,8 @@ def _create_tables() -> None:
     sa.Column('ended_at', UtcDateTime(), nullable=True),
     sa.Column('current_micros', sa.BigInteger(), nullable=False),
     sa.Column('previous_micros', sa.BigInteger(), nullable=True),
+    sa.Column('latest_current_micros', sa.BigInteger(), nullable=True),
+    sa.Column('latest_previous_micros', sa.BigInteger(), nullable=True),
     sa.Column('cause_service', sa.String(), nullable=True),
     sa.Column('cause_usage_type', sa.String(), nullable=True),
     sa.Column('cause_region', sa.String(), nullable=True),
