@@ -4,6 +4,7 @@ Amounts, rates and words are those of the GraphQL list, to the last digit. docs/
 """
 
 from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
 from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -59,15 +60,16 @@ async def csv_chunks(connection: AsyncConnection, chosen: Selection) -> AsyncGen
     write = line_writer(chosen)
     lines, size = [HEADER], len(HEADER)
     row_count = cost_micros = 0
-    async for rows in stream_rows(connection, chosen):
-        part = "".join([write(row) for row in rows]).encode("utf-8", "replace")
-        row_count += len(rows)
-        cost_micros += sum([row.cost_micros for row in rows])
-        lines.append(part)
-        size += len(part)
-        if size >= CHUNK_BYTES:
-            yield row_count, b"".join(lines)
-            lines, size = [], 0
+    async with aclosing(stream_rows(connection, chosen)) as parts:
+        async for rows in parts:
+            part = "".join([write(row) for row in rows]).encode("utf-8", "replace")
+            row_count += len(rows)
+            cost_micros += sum([row.cost_micros for row in rows])
+            lines.append(part)
+            size += len(part)
+            if size >= CHUNK_BYTES:
+                yield row_count, b"".join(lines)
+                lines, size = [], 0
     if (row_count, cost_micros) != (chosen.row_count, chosen.cost_micros):
         raise RowsDiffer(f"{row_count} rows were read, {chosen.row_count} counted; or their cost differs.")
     yield row_count, b"".join(lines)

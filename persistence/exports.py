@@ -5,7 +5,7 @@ numbers that offices were about to draw at one moment say exactly which charges 
 again: what is recorded, charged late or taken back afterwards has a higher one.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -187,14 +187,18 @@ def _office(row: Any, watermark: int) -> Office:
     return Office(name=row.name, time_zone=ZoneInfo(row.time_zone), watermark=watermark)
 
 
-async def stream_rows(connection: AsyncConnection, chosen: Selection) -> AsyncIterator[Sequence[Row[Any]]]:
-    """Every row of the selection in its order, some at a time; never more of them than that are held."""
+async def stream_rows(connection: AsyncConnection, chosen: Selection) -> AsyncGenerator[Sequence[Row[Any]], None]:
+    """Every row of the selection in its order, some at a time; never more of them than that are held.
+
+    To be closed by whoever does not read to the end, while the connection is still his.
+    """
     if not chosen.offices:
         return
     async with _tuned(connection):
-        result = await connection.stream(ordered_rows(chosen), execution_options={"yield_per": PART_ROWS})
-        async for part in result.partitions():
-            yield part
+        reading = connection.stream(ordered_rows(chosen), execution_options={"yield_per": PART_ROWS})
+        async with reading as result:
+            async for part in result.partitions():
+                yield part
 
 
 @asynccontextmanager

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import gc
 import logging
 import socket
 import tracemalloc
@@ -198,7 +199,9 @@ async def long_site(database: Database) -> AsyncIterator[Site]:
         yield site
 
 
-async def test_a_client_that_goes_away_leaves_nothing_running(long_site: Site) -> None:
+async def test_a_client_that_goes_away_leaves_nothing_running(
+    long_site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
     site = long_site
     path = site.path(await site.export())
     for _ in range(READERS + 2):
@@ -207,6 +210,9 @@ async def test_a_client_that_goes_away_leaves_nothing_running(long_site: Site) -
         writer.close()
         await site.ended()
     assert (await site.get(path)).content.count(b"\r\n") == LONG + 1
+    gc.collect()  # what was left open would be closed now, on a connection that is somebody else's
+    await asyncio.sleep(0)
+    assert [record.getMessage() for record in caplog.records] == []
 
 
 async def test_so_many_run_at_once_and_no_more(long_site: Site) -> None:

@@ -17,10 +17,8 @@ from domain.provisioning import PaymentTerms
 from domain.renewal import renew
 from domain.stories.charge import reverse_usage
 from domain.stories.recharge import judge_recharge
-from domain.stories.watch import watch_on_demand
 from domain.top_ups import TopUpState
 from persistence.database import Database
-from persistence.due_work import DueWork, find_due_work
 from persistence.tables.activity import ACTIVITY
 from persistence.tables.payments import TOP_UP
 from tests.persistence.story import fax
@@ -386,17 +384,3 @@ async def test_an_invoiced_office_is_recharged_at_once_within_its_limit(shop: Re
     assert shop.processor.calls == []
     rows = await shop.world.database.rows(TOP_UP.select())
     assert {row.due_at for row in rows} == {None}
-
-
-async def test_what_waits_for_a_worker_is_seen_at_a_glance(office: Recharging) -> None:
-    database, now = office.world.database, office.world.now
-    nothing = DueWork(top_ups=False, refunds=False, recharges=False, alerts=False, deliveries=False)
-    await watch_on_demand(office.world.begin, office.world.company_id, now)
-    assert await find_due_work(database, now) == nothing
-    await office.spend(6)
-    assert await find_due_work(database, now) == nothing._replace(top_ups=True)
-    assert await find_due_work(database, now + timedelta(seconds=2)) == nothing._replace(top_ups=True, alerts=True)
-    await office.settle()
-    await office.save_card()
-    assert await find_due_work(database, now) == nothing._replace(recharges=True)
-    assert await find_due_work(database, now - timedelta(seconds=1)) == nothing
