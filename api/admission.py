@@ -1,8 +1,9 @@
 """Whom one connection speaks for, and that it still may.
 
-A request is admitted once. A connection that stays open is admitted again and again: its token is over at its
-expiry to the second, and a company or office that is gone, a key that was revoked or rights that are others end
-it within seconds. Rights are never widened or narrowed on the way: who has others connects again.
+A request is admitted once, and so is each operation on a socket. A connection that stays open is admitted again and
+again: its token is over at its expiry to the second, and a company or office that is gone, a key that was revoked or
+rights that are others end it within seconds. Rights are never widened or narrowed on the way: who has others connects
+again.
 """
 
 import asyncio
@@ -52,10 +53,16 @@ class Admission:
         self._clock = clock
         self._authorization = authorization
         self._address = address
+        self._rights: tuple[object, ...] | None = None
+        """As of the first check."""
 
     async def check(self) -> Viewer:
-        """The caller as he is now. Raises AuthenticationError, KeySetError, and the database's own errors."""
+        """The caller as he is now, with the rights he came with. Raises AuthenticationError, also when they are others;
+        KeySetError; and the database's own errors."""
         viewer = await self._authenticator.viewer(self._authorization, now=self._clock())
+        if self._rights not in (None, _rights(viewer)):
+            raise AuthenticationError("What this token may see or do has changed: connect again.")
+        self._rights = _rights(viewer)
         self.viewer = replace(viewer, address=self._address)
         return self.viewer
 
@@ -75,10 +82,9 @@ class Admission:
             await asyncio.sleep(min(RECHECK_SECONDS, max(self.seconds_left, 0)))
             if self.is_expired:
                 return Ended(Code.UNAUTHENTICATED, EXPIRED)
-            known = _rights(self.viewer)
             try:
                 async with asyncio.timeout(min(RECHECK_SECONDS, max(self.seconds_left, 0))):
-                    viewer = await self.check()
+                    await self.check()
             except AuthenticationError as error:
                 return Ended(Code.UNAUTHENTICATED, str(error))
             except Exception as error:
@@ -87,8 +93,6 @@ class Admission:
                 if monotonic() - sure_at > UNSURE_SECONDS:
                     return Ended(Code.SERVICE_UNAVAILABLE, "It cannot be checked whether this token is still valid.")
                 continue
-            if _rights(viewer) != known:
-                return Ended(Code.UNAUTHENTICATED, "What this token may see or do has changed: connect again.")
             sure_at = monotonic()
 
 

@@ -2,6 +2,9 @@
 
 A browser fetches it and cannot send a header, so the link carries the right by itself: it is signed, good for minutes,
 and leads to what its maker saw when it was made. Neither the link nor its token is ever logged.
+
+Rows are read at the database's speed into a file of the spool, and sent from there at the client's: a slow client holds
+no snapshot, which would keep SQLite's log growing and PostgreSQL's dead rows in place.
 """
 
 import asyncio
@@ -9,10 +12,11 @@ import base64
 import hashlib
 import hmac
 import logging
-import time
-from collections.abc import Callable, Mapping
-from contextlib import aclosing, suppress
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from enum import Enum, auto
 from typing import NamedTuple
 from uuid import UUID
 
@@ -22,7 +26,9 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from api.clock import utc_now
+from api.line import FAREWELL_SECONDS, Line, first_of, line_of
 from api.payments.sandbox_links import LOCAL_ADDRESS
+from api.spool import Spool, SpoolBroken
 from api.usage_csv import RowsDiffer, csv_chunks
 from persistence.database import Database
 from persistence.exports import Export, find_export, read_selection
@@ -31,8 +37,13 @@ from persistence.outages import MAY_BE_OUTAGES, is_outage, told_briefly
 logger = logging.getLogger(__name__)
 
 PATH = "/exports/{token}/{file_name}"
-MOST_AT_ONCE = 4
-"""Each holds a connection and a snapshot while it runs; the other connections are for everybody else."""
+READERS_AT_ONCE = 2
+"""Each holds a connection and a snapshot, for seconds; the other connections are for everybody else."""
+READER_SECONDS = 10
+"""Who waits longer to read is sent away."""
+MOST_AT_ONCE = 32
+"""Downloads of a process: each holds a file."""
+MOST_OF_COMPANY = 4
 RETRY_SECONDS = 5
 STALL_SECONDS = 60
 """A client that takes no 64 kB in so long is gone, or means to hold the connection."""
@@ -76,6 +87,20 @@ class DownloadLinks:
         return hmac.digest(self._key, named, hashlib.sha256)
 
 
+class End(Enum):
+    WHOLE = auto()
+    GONE = auto()
+    SERVER_STOPS = auto()
+
+
+class Busy(Exception):
+    """Nothing was sent yet; the client may come again."""
+
+
+class BrokenOff(Exception):
+    """The file was not sent to its end; the text says why."""
+
+
 class Downloads:
     """The route, as an ASGI application: it has to know when the client goes away."""
 
@@ -83,7 +108,12 @@ class Downloads:
         self._database = database
         self._links = links
         self._clock = clock
-        self.running_count = 0
+        self._running: Counter[UUID] = Counter()
+        self._readers = asyncio.Semaphore(READERS_AT_ONCE)
+
+    @property
+    def running_count(self) -> int:
+        return self._running.total()
 
     def route(self) -> Route:
         return Route(PATH, self, methods=["GET", "HEAD"])
@@ -98,10 +128,12 @@ class Downloads:
             if not is_outage(error):
                 raise
             logger.error("A download: %s", told_briefly(error))
-            refused = _refusal(503, "unavailable", "The database cannot be used right now.", {"Retry-After": "5"})
-        # What has begun cannot be refused any more: the server cuts it off, which no client takes for the end.
+            refused = _later("unavailable", "The database cannot be used right now.")
         if refused is not None and not answer.has_begun:
             await refused(scope, receive, send)
+        elif answer.has_begun and not answer.has_ended:
+            # It cannot be refused any more: it is cut off, which no client takes for the end.
+            await _cut(line_of(scope), receive)
 
     async def _find(self, request: Request) -> Export | Response:
         link = self._links.read(request.path_params["token"])
@@ -114,40 +146,89 @@ class Downloads:
         return export if export is not None and is_right else _not_found()
 
     async def _serve(self, request: Request, export: Export, answer: "Answer") -> Response | None:
+        """What to say instead of the file, as long as none of it was sent."""
         if request.method == "HEAD":
             return _head(export)
-        if self.running_count >= MOST_AT_ONCE:
-            reason = f"{MOST_AT_ONCE} downloads are running already. Try again in a few seconds."
-            return _refusal(503, "busy", reason, {"Retry-After": str(RETRY_SECONDS)})
-        self.running_count += 1
-        leaving = asyncio.ensure_future(_gone(request.receive))
         try:
-            await self._stream(export, answer, leaving)
-        except TimeoutError as error:
-            logger.warning("A download was broken off: %s", error or f"nothing was taken for {STALL_SECONDS} seconds")
+            with self._place(export.company_id):
+                end = await self._until_it_ends(request, export, answer)
+        except Busy as error:
+            return _later("busy", str(error))
+        except BrokenOff as error:
+            logger.warning("A download was broken off: %s", error)
+            return _later("unavailable", "The file could not be made. Try again in a few seconds.")
         except RowsDiffer as error:
             logger.error("A download was broken off: %s", error)
             return _refusal(500, "broken", "The file came out other than promised. Ask for a new link.")
-        finally:
-            self.running_count -= 1
-            leaving.cancel()
-            with suppress(asyncio.CancelledError):
-                await leaving
-        return None
+        return _later("busy", "The server stops.") if end is End.SERVER_STOPS else None
 
-    async def _stream(self, export: Export, answer: "Answer", leaving: asyncio.Future[None]) -> None:
-        """Returns early when the client goes away; either way the snapshot is closed. Raises TimeoutError."""
-        end = time.monotonic() + MOST_SECONDS
-        async with self._database.snapshot() as connection:
-            chosen = await read_selection(connection, export)
-            async with aclosing(csv_chunks(connection, chosen)) as chunks:
-                async for _, chunk in chunks:
-                    if leaving.done():
-                        return
-                    if time.monotonic() > end:
-                        raise TimeoutError(f"it took more than {MOST_SECONDS} seconds")
+    @contextmanager
+    def _place(self, company_id: UUID) -> Iterator[None]:
+        """Raises Busy."""
+        if self._running[company_id] >= MOST_OF_COMPANY:
+            raise Busy(f"{MOST_OF_COMPANY} downloads of this company are running already. Try again in a few seconds.")
+        if self.running_count >= MOST_AT_ONCE:
+            raise Busy(f"{MOST_AT_ONCE} downloads are running already. Try again in a few seconds.")
+        self._running[company_id] += 1
+        try:
+            yield
+        finally:
+            self._running[company_id] -= 1
+            if not self._running[company_id]:
+                del self._running[company_id]
+
+    async def _until_it_ends(self, request: Request, export: Export, answer: "Answer") -> End:
+        """Raises Busy, BrokenOff, RowsDiffer, and what the database raises."""
+        line = line_of(request.scope)
+        try:
+            async with asyncio.timeout(MOST_SECONDS) as bound:
+                return await first_of(self._transfer(export, answer), _gone(request.receive), _stopped(line))
+        except TimeoutError:
+            if not bound.expired():  # the database's
+                raise
+            raise BrokenOff(f"it took more than {MOST_SECONDS} seconds") from None
+        except SpoolBroken as error:
+            raise BrokenOff(str(error)) from None
+
+    async def _transfer(self, export: Export, answer: "Answer") -> End:
+        with Spool() as spool:
+            async with self._reading(export, spool) as reading:
+                async for chunk in spool.chunks():
                     await answer.write(chunk, export)
-        await answer.end()
+                await reading  # raises what kept it from the end
+                await answer.end()
+        return End.WHOLE
+
+    @asynccontextmanager
+    async def _reading(self, export: Export, spool: Spool) -> AsyncIterator[asyncio.Task[None]]:
+        """Reads beside what is done inside, and no longer than that. Raises Busy."""
+        try:
+            async with asyncio.timeout(READER_SECONDS):
+                await self._readers.acquire()
+        except TimeoutError:
+            raise Busy("Other files are being read. Try again in a few seconds.") from None
+        reading = asyncio.ensure_future(self._read(export, spool))
+        reading.add_done_callback(lambda _: self._readers.release())
+        try:
+            yield reading
+        finally:
+            # It looks after every part. Cancelled inside a statement, it would leave a connection that is of no use.
+            spool.is_wanted = False
+            await asyncio.wait([reading])
+            if not reading.cancelled():
+                reading.exception()  # of no interest when nobody waits for the file any more
+
+    async def _read(self, export: Export, spool: Spool) -> None:
+        try:
+            async with self._database.snapshot() as connection:
+                chosen = await read_selection(connection, export)
+                async with aclosing(csv_chunks(connection, chosen)) as chunks:
+                    async for _, chunk in chunks:
+                        if not spool.is_wanted:
+                            return
+                        spool.append(chunk)
+        finally:
+            spool.end()
 
 
 class Answer:
@@ -155,25 +236,43 @@ class Answer:
 
     def __init__(self, send: Send) -> None:
         self._send = send
-        self.has_begun = False
+        self.has_begun = self.has_ended = False
 
     async def write(self, chunk: bytes, export: Export) -> None:
-        """Waits while the client is slower than the database. Raises TimeoutError."""
+        """Waits while the client is slow. Raises BrokenOff."""
         if not self.has_begun:
             self.has_begun = True
             headers = _head(export).raw_headers
             await self._send({"type": "http.response.start", "status": 200, "headers": headers})
-        async with asyncio.timeout(STALL_SECONDS):
-            await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
+        try:
+            async with asyncio.timeout(STALL_SECONDS):
+                await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
+        except TimeoutError:
+            raise BrokenOff(f"nothing was taken for {STALL_SECONDS} seconds") from None
         await asyncio.sleep(0)  # others are answered between two chunks, however fast both ends are
 
     async def end(self) -> None:
+        self.has_ended = True
         await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-async def _gone(receive: Receive) -> None:
+async def _gone(receive: Receive) -> End:
     while (await receive())["type"] != "http.disconnect":
         pass
+    return End.GONE
+
+
+async def _stopped(line: Line) -> End:
+    await line.stopping.wait()
+    return End.SERVER_STOPS
+
+
+async def _cut(line: Line, receive: Receive) -> None:
+    """What the client did not take yet is thrown away; the server sees that it is gone. Else it cuts when we return."""
+    line.abort()
+    with suppress(TimeoutError):
+        async with asyncio.timeout(FAREWELL_SECONDS):
+            await _gone(receive)
 
 
 _SAFE = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer", "X-Content-Type-Options": "nosniff"}
@@ -185,6 +284,10 @@ def _head(export: Export) -> Response:
     response = Response(media_type="text/csv", headers={"Content-Disposition": disposition, **_SAFE})
     del response.headers["content-length"]
     return response
+
+
+def _later(word: str, reason: str) -> Response:
+    return _refusal(503, word, reason, {"Retry-After": str(RETRY_SECONDS)})
 
 
 def _not_found() -> Response:

@@ -175,8 +175,11 @@ class Settings(BaseSettings):
         return self.secret_key.get_secret_value()
 
 
-def load_settings(*, var: Path = VAR, **given: Any) -> Settings:
-    """Settings from the environment and `.env`; `given` wins over both. Raises SettingsError."""
+def load_settings(*, var: Path = VAR, signs: bool = True, **given: Any) -> Settings:
+    """Settings from the environment and `.env`; `given` wins over both. Raises SettingsError.
+
+    Whoever signs nothing says so: then no key is made, and there may be none.
+    """
     try:
         settings = Settings(**given)
     except ValidationError as error:
@@ -189,6 +192,8 @@ def load_settings(*, var: Path = VAR, **given: Any) -> Settings:
             f"{PREFIX}SECRET_KEY: a production start needs one. Write at least {MIN_KEY_BYTES} bytes;"
             " `openssl rand -base64 48` makes a good one. Every process must be given the same."
         )
+    if not signs:
+        return settings
     try:
         return settings.model_copy(update={"secret_key": SecretStr(kept_secret_key(var / "secret_key"))})
     except KeyFileError as error:

@@ -2,7 +2,8 @@
 
 One conversation a socket. It has a reader, a writer, a heartbeat and a watch over the caller's admission; the
 first of them to end ends the socket. Operations run beside them and speak through one bounded outbox, so that a
-peer who does not read stops his own sources, and nobody else's.
+peer who does not read stops his own sources, and nobody else's. Each is a request of its own: before it begins the
+caller is admitted anew.
 """
 
 import asyncio
@@ -24,6 +25,7 @@ from api.operations import Operation, Operations
 from api.outbox import Outbox
 from api.refusals import Code, Refused, refusal
 from api.socket_messages import Close, Message, read_message
+from domain.access import Viewer
 from persistence.outages import is_outage
 
 INIT_SECONDS = 5.0
@@ -76,6 +78,10 @@ class Conversation:
         self._admission: Admission | None = None
         self._initialised = asyncio.Event()
         self._acknowledged = asyncio.Event()
+        self._turned_away: asyncio.Future[Close] = asyncio.get_running_loop().create_future()
+        """Why, once an operation was not admitted."""
+        self._in_order = asyncio.Lock()
+        """Operations are admitted, and so begun, one after the other as they came."""
         self._outbox = Outbox()
         self._running: dict[str, asyncio.Task[None]] = {}
         """By id: those whose answers the peer waits for."""
@@ -87,8 +93,8 @@ class Conversation:
 
     async def run(self) -> None:
         try:
-            works = (self._read(), self._write(), self._beat(), self._watch(), self._until_the_server_stops())
-            close = await first_of(*works)
+            works = (self._read(), self._write(), self._beat(), self._watch())
+            close = await first_of(*works, self._until_turned_away(), self._until_the_server_stops())
         except Exception as error:  # the last guard: a fault of ours never shows what it is
             close = Close(messages.INTERNAL_ERROR, Incident().tell(error)["message"])
         finally:
@@ -149,6 +155,9 @@ class Conversation:
         await self._acknowledged.wait()
         assert self._admission is not None
         return _ended(await self._admission.ended())
+
+    async def _until_turned_away(self) -> Close:
+        return await self._turned_away
 
     async def _until_the_server_stops(self) -> Close:
         await self._line.stopping.wait()
@@ -233,6 +242,10 @@ class Conversation:
         try:
             await self._run(operation_id, operation, incident)
             last = messages.complete(operation_id)
+        except Close as close:
+            if not self._turned_away.done():
+                self._turned_away.set_result(close)
+            return
         except Refused as refused:
             last = messages.errors(operation_id, refused.errors)
         except Exception as error:  # the last guard
@@ -244,12 +257,23 @@ class Conversation:
     async def _run(self, operation_id: str, operation: Operation, incident: Incident) -> None:
         admission = self._admission
         assert admission is not None
+        viewer = await self._admitted(admission)
         if not operation.is_subscription:
-            await self._send(operation_id, await self._operations.run(operation, admission.viewer, incident))
+            await self._send(operation_id, await self._operations.run(operation, viewer, incident))
             return
         async with aclosing(await self._operations.subscribe(operation, lambda: admission.viewer)) as answers:
             async for answer in answers:
                 await self._send(operation_id, answer)
+
+    async def _admitted(self, admission: Admission) -> Viewer:
+        """Raises Close when the caller may not go on; Refused or an outage when nobody can tell."""
+        try:
+            async with asyncio.timeout(CHECK_SECONDS), self._in_order:
+                return await admission.check()
+        except AuthenticationError as error:
+            raise _ended(Ended(Code.UNAUTHENTICATED, str(error))) from None
+        except KeySetError as error:
+            raise refusal(503, str(error), Code.SERVICE_UNAVAILABLE) from None
 
     async def _send(self, operation_id: str, answer: bytes) -> None:
         if self._is_awaited(operation_id):

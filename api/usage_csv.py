@@ -77,17 +77,15 @@ async def csv_chunks(connection: AsyncConnection, chosen: Selection) -> AsyncGen
 
 def line_writer(chosen: Selection) -> Callable[[AnyRow], str]:
     """Writes a row as a line, its end included."""
-    offices = {
-        office_id: (text_cell(office.name), office.time_zone, office.watermark)
-        for office_id, office in chosen.offices.items()
-    }
+    offices, currency = chosen.offices, chosen.currency
 
     def write(row: AnyRow) -> str:
-        office_name, zone, watermark = offices[row.office_id]
-        is_reversed = row.taken_back_sequence is not None and row.taken_back_sequence < watermark
+        office = offices[row.office_id]
+        zone = office.time_zone
+        is_reversed = row.taken_back_sequence is not None and row.taken_back_sequence < office.watermark
         state = state_of(is_reversal=row.reverses_id is not None, is_reversed=is_reversed).value
-        who = (row.occurred_at.astimezone(zone).isoformat(), office_name, *_names(row))
-        cells = (*who, *_usage(row), *_money(row, chosen.currency), *_booking(row, state))
+        who = (row.occurred_at.astimezone(zone).isoformat(), _name_cell(office.name), *_names(row))
+        cells = (*who, *_usage(row), *_money(row, currency), *_booking(row, state))
         return ",".join((*cells, *_ends(row), *detail_cells(row), *_origin(row, zone))) + LINE_END
 
     return write

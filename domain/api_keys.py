@@ -74,7 +74,7 @@ def secret_hash(secret: str) -> bytes:
 
 def check_new_key(name: str, scopes: Sequence[PartnerScope], office_ids: Collection[UUID] | None) -> None:
     """What can be said of it alone. Raises InvalidInput and Required."""
-    if len(name) > MAX_NAME_CHARACTERS or name != name.strip():
+    if not 1 <= len(name) <= MAX_NAME_CHARACTERS or name != name.strip():
         raise InvalidInput(
             f"A name has 1 to {MAX_NAME_CHARACTERS} characters and no spaces around it.", field=("name",)
         )
@@ -94,6 +94,12 @@ def check_new_key(name: str, scopes: Sequence[PartnerScope], office_ids: Collect
         raise Required(
             "Name at least one office, or the key sees none; leave the list out for every office.",
             field=("officeIds",),
+        )
+    if office_ids is not None and PartnerScope.DIRECTORY_WRITE in scopes:
+        raise InvalidInput(
+            "A directory belongs to the whole company: DIRECTORY_WRITE works only with a key of every office. Leave"
+            " that scope out, or `officeIds`.",
+            field=("scopes",),
         )
 
 

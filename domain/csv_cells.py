@@ -1,8 +1,11 @@
-"""Texts as cells of a CSV file (RFC 4180) that spreadsheet programs open without changing them.
+"""Texts as cells of a CSV file (RFC 4180) that spreadsheet programs do not work out, and open unchanged by default.
 
 A program that opens such a file takes `=1+1` for a formula, `+14155550100` and `00441234` for numbers, `3/4` for a
 date. Whoever reports usage writes these texts, so none may come to life in somebody's spreadsheet. A text in danger
 gets one apostrophe in front; a text that begins with one gets another: take one away and it is as it was.
+
+Many programs split lines at semicolons or tabs and then know no quotes in the middle of a field. So the same is done
+behind every separator and line break inside a text.
 """
 
 import re
@@ -20,8 +23,11 @@ _HARMLESS = re.compile(r"[A-Za-z](?:[A-Za-z0-9 _.:@+/-]*[A-Za-z0-9_.:@+/-])?")
 _PHONE_NUMBER = re.compile(r"\+[1-9][0-9]{6,14}")
 _DECIMAL = re.compile(r"-?(?:0|[1-9][0-9]{0,10})(?:\.[0-9]+)?")
 """At most eleven digits before the point: with more, spreadsheets show an exponent, and beyond fifteen they round."""
-_FORMULA = re.compile("[\\s\u200b-\u200f\u2060\ufeff]*[=+@＝＋－＠-]|[\t\r\n]")
+_UNSEEN = "\\s\\x00-\\x1f\u00ad\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff"
+_FORMULA = re.compile(f"[{_UNSEEN}]*[=+@＝＋－＠-]|[\t\r\n]")
 """Also behind blanks and invisible marks, and in full width: programs have looked through all of them."""
+_INNER_FORMULA = re.compile(f"([;,|\t\r\n][{_UNSEEN}\"]*)(?=['=+@＝＋－＠-])")
+"""Where a text would begin a new cell; also with an apostrophe there, so that one may always be taken away."""
 _LIKE_A_NUMBER = re.compile(
     r"\s*(?:[0-9][0-9]*(?:[-/.:, \u00a0\u202f]+[0-9]+)*\s*(?:[eE][+-]?[0-9]+|%|[AaPp][Mm])?|\.[0-9]+)\s*"
 )
@@ -37,7 +43,9 @@ def text_cell(text: str | None) -> str:
         return text
     if _PHONE_NUMBER.fullmatch(text):
         return number_cell(text)
-    if _is_in_danger(text):
+    is_in_danger = _is_in_danger(text)
+    text = _INNER_FORMULA.sub(r"\1'", text)
+    if is_in_danger:
         text = "'" + text
     return '"' + text.replace('"', '""') + '"' if _QUOTED.search(text) else text
 

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
+from domain.alerts import Cause
 from domain.cards import Cardholder
 from domain.collection import Payer
 from domain.funds import AllowanceTerms, CommitmentTerms
@@ -29,6 +30,7 @@ from domain.rate_cards import Card, Placement
 from domain.rates import NewRate
 from domain.refund_work import RefundWork
 from domain.refunds import Refund
+from domain.spending_rise import Comparison
 from domain.top_ups import TopUp
 from domain.usage import OfficeReference, RejectionCode, UsageEvent
 from domain.watch_work import SettingsWork, WatchWork
@@ -122,10 +124,21 @@ class Door(Protocol):
         """(company, office) of every office that a renewal waits for; of one company, or of all."""
 
     async def due_watches(
-        self, company_id: UUID | None, until: datetime, *, limit: int | None
+        self,
+        company_id: UUID | None,
+        until: datetime,
+        *,
+        office_ids: Collection[UUID] | None,
+        limit: int | None,
     ) -> Sequence[tuple[UUID, UUID]]:
         """(company, office) of those whose alerts have to be judged by then, the longest due first; of one company, or
-        of all. None: however many."""
+        of all, and within the offices unless None. Limit None: however many."""
+
+    async def spending_by_party(self, company_id: UUID, office_id: UUID, compared: Comparison) -> Sequence[Cause]:
+        """What an office's usage cost, by member and by group, without what belongs to nobody.
+
+        Reads the charges of both periods, which may take a second: never to be called inside a transaction.
+        """
 
     async def due_recharges(self, now: datetime) -> Sequence[tuple[UUID, UUID]]:
         """(company, office) of those whose auto-recharge has to be judged again by now; not all at once if many."""

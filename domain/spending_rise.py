@@ -61,6 +61,14 @@ class Spending(NamedTuple):
     previous_micros: Micros
 
 
+class Upturn(NamedTuple):
+    """Spending that is up, before it is known what it comes from."""
+
+    compared: Comparison
+    current_micros: Micros
+    previous_micros: Micros
+
+
 class Rise(NamedTuple):
     period: Period
     current_micros: Micros

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
-from domain.alerts import Cause
 from domain.ledger import Books
 from domain.money import Currency
 from domain.spending_rise import Comparison, Spending, Thresholds
@@ -25,9 +24,6 @@ class WatchWork(BookWork, Protocol):
 
     async def spending(self, books: Books, compared: Comparison) -> Sequence[Spending]:
         """What the office's usage cost, by the local day on which it occurred; in no order."""
-
-    async def spending_by_party(self, books: Books, compared: Comparison) -> Sequence[Cause]:
-        """The same by member and by group, without what belongs to nobody. Reads the charges: for when it matters."""
 
     async def save_alerts(self, books: Books, judged: Judged) -> None:
         """After the books: an alert names cycles that may have begun just now."""

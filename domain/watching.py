@@ -7,11 +7,11 @@ from typing import NamedTuple
 from domain.alert_news import tell_raised
 from domain.alerts import Alert, AlertKind, AlertState, Cause, end, level_of, settle_level, settle_rise
 from domain.catalogue import Service
-from domain.funds import AllowanceCycle, CommitmentCycle
+from domain.funds import AllowanceCycle, CommitmentCycle, Funds
 from domain.ledger import WATCH_PAUSE, Books
 from domain.money import Micros
 from domain.periods import Period, YearMonth, first_instant, local_day
-from domain.spending_rise import EarlierCycle, Rise, Thresholds
+from domain.spending_rise import EarlierCycle, Rise, Thresholds, Upturn
 
 
 class WatchFacts(NamedTuple):
@@ -23,6 +23,8 @@ class WatchFacts(NamedTuple):
     open_alerts: Sequence[Alert]
     plan_micros: Mapping[Service, Micros]
     """The list price of what the plan covered in the current cycle."""
+    had_universal: bool
+    """Whether there ever were universal credits; asked for where `is_universal_low`."""
 
     def standing_cause(self, month: YearMonth, current: Micros, previous: Micros) -> Cause | None:
         """Of the rise that is shown in this cycle, where nothing has changed since it was found."""
@@ -39,19 +41,27 @@ class Judged(NamedTuple):
     raised: list[Alert]
 
 
-def judge_alerts(books: Books, facts: WatchFacts, rise: Rise | None) -> Judged:
+def is_universal_low(funds: Funds) -> bool:
+    """Strictly below the threshold, and nothing refills it (R39)."""
+    return not funds.recharge.is_enabled and funds.universal_micros < funds.recharge.threshold_micros
+
+
+def judge_alerts(books: Books, facts: WatchFacts, rise: Rise | Upturn | None) -> Judged:
     """What became of the office's alerts, and what is new; that is also news.
 
-    The books must be renewed: alerts of a cycle that is over end here, and only current accounts raise any.
+    While it is not known what an upturn comes from, rises stay as they are. The books must be renewed: alerts of a
+    cycle that is over end here, and only current accounts raise any.
     """
     now = books.now
-    found = {alert.subject: alert for alert in [*_commitments(books), *_allowances(books, facts), *_universal(books)]}
+    levelled = [*_commitments(books), *_allowances(books, facts), *_universal(books, facts)]
+    found = {alert.subject: alert for alert in levelled}
     over = [alert for alert in facts.open_alerts if _is_over(books, alert)]
     standing = [alert for alert in facts.open_alerts if alert not in over]
     rises = [alert for alert in standing if alert.kind is AlertKind.SPENDING_RISE]
     levels = {alert.subject: alert for alert in standing if alert.kind is not AlertKind.SPENDING_RISE}
     moved = [end(alert, now) for alert in over]
-    moved += settle_rise(rises, _risen(books, rise) if rise else None, now)
+    if not isinstance(rise, Upturn):
+        moved += settle_rise(rises, _risen(books, rise) if rise else None, now)
     for subject in sorted({*found, *levels}):
         moved += settle_level(levels.get(subject), found.get(subject), now)
     known = {alert.id for alert in facts.open_alerts}
@@ -155,11 +165,10 @@ def _allowance_used(books: Books, facts: WatchFacts, allowance: AllowanceCycle, 
     )
 
 
-def _universal(books: Books) -> list[Alert]:
-    """Strictly below the threshold, and nothing refills it (R39)."""
-    funds = books.funds
-    recharge, cycle = funds.recharge, funds.current
-    if recharge.is_enabled or funds.universal_micros >= recharge.threshold_micros:
+def _universal(books: Books, facts: WatchFacts) -> list[Alert]:
+    """Credits that never were cannot fall."""
+    funds, cycle = books.funds, books.funds.current
+    if not (is_universal_low(funds) and facts.had_universal):
         return []
     return [
         Alert(
@@ -171,6 +180,6 @@ def _universal(books: Books) -> list[Alert]:
             raised_at=books.now,
             current_micros=funds.universal_micros,
             wallet_id=funds.universal_wallet_id,
-            limit_micros=recharge.threshold_micros,
+            limit_micros=funds.recharge.threshold_micros,
         )
     ]

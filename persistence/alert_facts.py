@@ -2,38 +2,41 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ColumnElement, and_, case, cast, func, or_, select, update
+from sqlalchemy import BigInteger, ColumnElement, and_, case, cast, func, literal_column, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from domain.alerts import Cause, Dimension
+from domain.alerts import Alert, AlertKind, Cause, Dimension
 from domain.catalogue import Service
 from domain.funds import Funds
-from domain.ledger import Books
+from domain.ledger import UNIVERSAL, Books
 from domain.money import Currency, Micros
-from domain.periods import first_instant
 from domain.spending_rise import Comparison, Days, EarlierCycle, Spending, Thresholds
 from domain.watch_work import AlertSettings
-from domain.watching import WatchFacts
+from domain.watching import WatchFacts, is_universal_low
 from persistence.alerts import find_open_alerts
 from persistence.tables.charging import CHARGE, USAGE_BY_CYCLE, USAGE_BY_DAY
 from persistence.tables.company import COMPANY, GROUP, MEMBER, OFFICE
-from persistence.tables.funds import BILLING_CYCLE
+from persistence.tables.funds import BILLING_CYCLE, POSTING
 
 _A_DAY = timedelta(days=1)
+_INTO_UNIVERSAL = POSTING.c.destination == literal_column(f"'{UNIVERSAL}'")
+"""Written out, or PostgreSQL would not see that the partial index holds these."""
 
 
 async def read_watch_facts(connection: AsyncConnection, books: Books) -> WatchFacts:
     office = books.funds.office
     settings = await read_alert_settings(connection, office.company_id)
+    open_alerts = await find_open_alerts(connection, office.company_id, office.id)
     return WatchFacts(
         thresholds=settings.thresholds,
         earlier=await _earlier_cycle(connection, books.funds),
-        open_alerts=await find_open_alerts(connection, office.company_id, office.id),
+        open_alerts=open_alerts,
         plan_micros=await _plan_micros(connection, books.funds),
+        had_universal=await _had_universal(connection, books.funds, open_alerts),
     )
 
 
@@ -56,6 +59,16 @@ async def save_alert_thresholds(connection: AsyncConnection, company_id: UUID, t
 async def watch_offices(connection: AsyncConnection, company_id: UUID, now: Any) -> None:
     mine = and_(OFFICE.c.company_id == company_id, OFFICE.c.watch_due_at > now)
     await connection.execute(update(OFFICE).where(mine).values(watch_due_at=now))
+
+
+async def _had_universal(connection: AsyncConnection, funds: Funds, open_alerts: Sequence[Alert]) -> bool:
+    """Looked up only of a balance of nothing that would be low and is not told yet."""
+    is_told = any(alert.kind is AlertKind.UNIVERSAL_LOW for alert in open_alerts)
+    if funds.universal_micros != 0 or is_told or not is_universal_low(funds):
+        return True
+    mine = and_(POSTING.c.company_id == funds.office.company_id, POSTING.c.wallet_id == funds.universal_wallet_id)
+    statement = select(POSTING.c.sequence).where(mine, _INTO_UNIVERSAL).limit(1)
+    return (await connection.execute(statement)).one_or_none() is not None
 
 
 async def _earlier_cycle(connection: AsyncConnection, funds: Funds) -> EarlierCycle | None:
@@ -104,10 +117,12 @@ async def read_spending(connection: AsyncConnection, funds: Funds, compared: Com
     return [Spending(*row) for row in await connection.execute(statement)]
 
 
-async def read_spending_by_party(connection: AsyncConnection, funds: Funds, compared: Comparison) -> list[Cause]:
+async def read_spending_by_party(
+    connection: AsyncConnection, company_id: UUID, office_id: UUID, compared: Comparison
+) -> list[Cause]:
     sums: defaultdict[tuple[Dimension, UUID, str], list[Micros]] = defaultdict(lambda: [0, 0])
     for place, days in enumerate((compared.current, compared.previous)):
-        for row in await _charges_by_party(connection, funds, days):
+        for row in await _charges_by_party(connection, company_id, office_id, days):
             if row.member_id is not None:
                 sums[Dimension.MEMBER, row.member_id, row.member_name][place] += row.micros
             if row.group_id is not None:
@@ -115,20 +130,21 @@ async def read_spending_by_party(connection: AsyncConnection, funds: Funds, comp
     return [Cause(kind, key.hex, current, previous, name) for (kind, key, name), (current, previous) in sums.items()]
 
 
-async def _charges_by_party(connection: AsyncConnection, funds: Funds, days: Days) -> Sequence[Any]:
-    """By the index on (office, moment), a day wider than any zone needs: the local day decides."""
+async def _charges_by_party(
+    connection: AsyncConnection, company_id: UUID, office_id: UUID, days: Days
+) -> Sequence[Any]:
+    """By the index on (office, moment), wider than any zone needs: the local day decides."""
     table = CHARGE
-    zone = funds.office.terms.time_zone
     keys = (table.c.member_id, MEMBER.c.name.label("member_name"), table.c.group_id, GROUP.c.name.label("group_name"))
     statement = (
         select(*keys, _total(table.c.cost_micros).label("micros"))
         .outerjoin(MEMBER, and_(MEMBER.c.company_id == table.c.company_id, MEMBER.c.id == table.c.member_id))
         .outerjoin(GROUP, and_(GROUP.c.company_id == table.c.company_id, GROUP.c.id == table.c.group_id))
         .where(
-            table.c.company_id == funds.office.company_id,
-            table.c.office_id == funds.office.id,
-            table.c.occurred_at >= first_instant(days.first, zone) - _A_DAY,
-            table.c.occurred_at < first_instant(days.end, zone) + _A_DAY,
+            table.c.company_id == company_id,
+            table.c.office_id == office_id,
+            table.c.occurred_at >= datetime.combine(days.first, time(), UTC) - _A_DAY,
+            table.c.occurred_at < datetime.combine(days.end, time(), UTC) + _A_DAY,
             _within(table, days),
             or_(table.c.member_id.is_not(None), table.c.group_id.is_not(None)),
         )

@@ -16,6 +16,7 @@ from uuid import UUID
 from sqlalchemy import and_, select
 from sqlalchemy.exc import DBAPIError
 
+from domain.alerts import Cause
 from domain.cards import Cardholder
 from domain.collection import Payer
 from domain.holds import Hold
@@ -23,8 +24,10 @@ from domain.payments import ProcessorKind
 from domain.ports import PlanWork, Work
 from domain.purchases import Buyer
 from domain.refunds import Refund
+from domain.spending_rise import Comparison
 from domain.top_ups import TopUp
 from domain.usage import OfficeReference, RejectionCode, UsageEvent
+from persistence.alert_facts import read_spending_by_party
 from persistence.auto_recharge import find_due_recharges
 from persistence.cards import read_cardholder
 from persistence.changes import Changes
@@ -148,13 +151,24 @@ class Begin:
         return [(row.company_id, row.id) for row in rows]
 
     async def due_watches(
-        self, company_id: UUID | None, until: datetime, *, limit: int | None
+        self,
+        company_id: UUID | None,
+        until: datetime,
+        *,
+        office_ids: Collection[UUID] | None,
+        limit: int | None,
     ) -> Sequence[tuple[UUID, UUID]]:
         statement = select(OFFICE.c.company_id, OFFICE.c.id).where(OFFICE.c.watch_due_at <= until)
         if company_id is not None:
             statement = statement.where(OFFICE.c.company_id == company_id)
+        if office_ids is not None:
+            statement = statement.where(OFFICE.c.id.in_(sorted(office_ids)))
         rows = await self._database.rows(statement.order_by(OFFICE.c.watch_due_at, OFFICE.c.id).limit(limit))
         return [(row.company_id, row.id) for row in rows]
+
+    async def spending_by_party(self, company_id: UUID, office_id: UUID, compared: Comparison) -> Sequence[Cause]:
+        async with self._database.reading() as connection:
+            return await read_spending_by_party(connection, company_id, office_id, compared)
 
     async def due_recharges(self, now: datetime) -> Sequence[tuple[UUID, UUID]]:
         return await find_due_recharges(self._database, now)

@@ -14,6 +14,7 @@ from uuid import UUID
 
 from persistence.database import Database
 from persistence.elsewhere import Channel, Elsewhere, FileWatch
+from persistence.looks import Looks
 from persistence.outages import MAY_BE_OUTAGES, is_outage, told_briefly
 
 logger = logging.getLogger(__name__)
@@ -27,7 +28,6 @@ LONGEST_PAUSE_SECONDS = 5.0
 """While the database is gone the pauses double up to this."""
 FLUSH_SECONDS = 2.0
 """So long a process that ends still tries to tell the others."""
-LOOKS_AT_ONCE = 2
 
 
 class Listener:
@@ -60,8 +60,8 @@ class Changes:
         self._has_untold = asyncio.Event()
         self._has_listeners = asyncio.Event()
         self._left_at = -LINGER_SECONDS
-        self.turn = asyncio.Semaphore(LOOKS_AT_ONCE)
-        """To be taken for each look: hundreds who are woken at once must not keep the connections from who pays."""
+        self.looks = Looks()
+        """By which listeners read what they are woken for."""
 
     def tell(self, company_id: UUID, office_ids: Collection[UUID]) -> None:
         """To be called after a commit that changed these offices. Never waits."""

@@ -14,7 +14,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from pydantic import TypeAdapter
-from sqlalchemy import ColumnElement, Row, Select, and_, case, delete, func, insert, or_, select, union_all
+from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, delete, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.access import Scope, Viewer
@@ -23,7 +23,7 @@ from domain.explanation import money_text
 from domain.money import Micros
 from persistence.activity import insert_activity
 from persistence.database import Database
-from persistence.history import HistoryFilter, fitting, narrowed_offices, sum_history
+from persistence.history import HistoryFilter, fitting, is_either_end, narrowed_offices, sum_history
 from persistence.ids import new_id
 from persistence.tables.charging import CHARGE
 from persistence.tables.company import COMPANY, CONTACT, GROUP, MEMBER, OFFICE
@@ -34,10 +34,12 @@ KEPT_AFTERWARDS = timedelta(days=1)
 """A link that has expired is told from one that never was for so long."""
 PART_ROWS = 100
 """Read and written at once: 40 kB, and some five milliseconds in which nobody else is answered."""
+OFFICES_AT_ONCE = 1_000
+"""Read in so many, so that others are answered between them."""
 CACHE_KIBIBYTES = 4_096
-"""Of SQLite, while it reads a file's rows."""
-MOST_ARMS = 400
-"""Of more offices no ordered ranges are merged, all is sorted: SQLite takes 500 parts in one statement."""
+"""Of SQLite, while it reads a file's rows. It sorts in so much memory too; what is more goes to a file of its own."""
+MOST_NAMED = 500
+"""Offices that a statement names. Of more, the whole company is looked through."""
 
 _FILTER = TypeAdapter(HistoryFilter)
 
@@ -89,8 +91,7 @@ async def select_rows(
 ) -> Selection:
     """What there is now, as one snapshot sees it. Raises NotFound for a caller of no company."""
     of_scope = narrowed_offices(scope, wanted)
-    columns = (OFFICE.c.id, OFFICE.c.name, OFFICE.c.time_zone, OFFICE.c.next_sequence)
-    offices = await connection.execute(select(*columns).where(*of_scope))
+    offices = await _read_offices(connection, *of_scope)
     currency = await _currency(connection, scope.company)
     totals = await sum_history(connection, scope, wanted=wanted)
     return Selection(
@@ -161,13 +162,12 @@ async def read_selection(connection: AsyncConnection, export: Export) -> Selecti
     mine = and_(table.c.company_id == export.company_id, table.c.id == export.id)
     row = (await connection.execute(select(table).where(mine))).one()
     watermarks = {UUID(hex=office_id): sequence for office_id, sequence in row.watermarks.items()}
-    columns = (OFFICE.c.id, OFFICE.c.name, OFFICE.c.time_zone)
-    of_export = and_(OFFICE.c.company_id == export.company_id, OFFICE.c.id.in_(sorted(watermarks)))
-    offices = await connection.execute(select(*columns).where(of_export))
+    # All of the company's: an export may name more than a statement takes parameters.
+    offices = await _read_offices(connection, OFFICE.c.company_id == export.company_id)
     return Selection(
         company_id=export.company_id,
         currency=await _currency(connection, export.company_id),
-        offices={office.id: _office(office, watermarks[office.id]) for office in offices},
+        offices={row.id: _office(row, watermarks[row.id]) for row in offices if row.id in watermarks},
         wanted=_FILTER.validate_python(row.wanted),
         is_descending=row.is_descending,
         row_count=row.row_count,
@@ -183,6 +183,16 @@ async def _currency(connection: AsyncConnection, company_id: UUID) -> str:
     return found
 
 
+async def _read_offices(connection: AsyncConnection, *conditions: ColumnElement[bool]) -> Sequence[Row[Any]]:
+    columns = (OFFICE.c.id, OFFICE.c.name, OFFICE.c.time_zone, OFFICE.c.next_sequence)
+    found: list[Row[Any]] = []
+    reading = connection.stream(select(*columns).where(*conditions), execution_options={"yield_per": OFFICES_AT_ONCE})
+    async with reading as result:
+        async for part in result.partitions():
+            found.extend(part)
+    return found
+
+
 def _office(row: Any, watermark: int) -> Office:
     return Office(name=row.name, time_zone=ZoneInfo(row.time_zone), watermark=watermark)
 
@@ -190,89 +200,79 @@ def _office(row: Any, watermark: int) -> Office:
 async def stream_rows(connection: AsyncConnection, chosen: Selection) -> AsyncGenerator[Sequence[Row[Any]], None]:
     """Every row of the selection in its order, some at a time; never more of them than that are held.
 
+    Keys are put in order first: they are small, and where no index has them in order, the database sorts them on disk.
     To be closed by whoever does not read to the end, while the connection is still his.
     """
     if not chosen.offices:
         return
     async with _tuned(connection):
-        reading = connection.stream(ordered_rows(chosen), execution_options={"yield_per": PART_ROWS})
+        reading = connection.stream(ordered_keys(chosen), execution_options={"yield_per": PART_ROWS})
         async with reading as result:
-            async for part in result.partitions():
-                yield part
+            async for keys in result.partitions():
+                ids = [key.id for key in keys if key.office_id in chosen.offices]
+                if rows := await _read_rows(connection, chosen, ids):
+                    yield rows
+
+
+async def _read_rows(connection: AsyncConnection, chosen: Selection, ids: Sequence[UUID]) -> Sequence[Row[Any]]:
+    """In the order of the ids, without those that were drawn when the file had been asked for already."""
+    found = await connection.execute(_ROWS, {"company_id": chosen.company_id, "ids": ids})
+    rows = {row.id: row for row in found if row.sequence < chosen.offices[row.office_id].watermark}
+    return [rows[row_id] for row_id in ids if row_id in rows]
 
 
 @asynccontextmanager
 async def _tuned(connection: AsyncConnection) -> AsyncIterator[None]:
-    """For a long read in the order of an index.
+    """For a long read in order.
 
-    PostgreSQL would rather sort a big range on its disk, and compile for seconds, before it gave the first row. SQLite
-    would fill its cache with pages that are read once.
+    PostgreSQL would rather sort a big range on its disk than read it by the index that is in order, and compile for
+    seconds first. SQLite would sort in memory, and fill its cache with pages that are read once.
     """
     if connection.dialect.name == "postgresql":
         await connection.execute(select(*(func.set_config(name, "off", True) for name in ("enable_sort", "jit"))))
         yield
         return
-    cache_size = (await connection.exec_driver_sql("PRAGMA cache_size")).scalar_one()
-    await connection.exec_driver_sql(f"PRAGMA cache_size = -{CACHE_KIBIBYTES}")
+    tuned = {"cache_size": f"-{CACHE_KIBIBYTES}", "temp_store": "FILE"}
+    before = {name: (await connection.exec_driver_sql(f"PRAGMA {name}")).scalar_one() for name in tuned}
+    await _set(connection, tuned)
     try:
         yield
     finally:
-        await connection.exec_driver_sql(f"PRAGMA cache_size = {int(cache_size)}")
+        await _set(connection, before)
 
 
-def ordered_rows(chosen: Selection) -> Select[Any]:
-    """One statement, in order of (`occurred_at`, `id`).
+async def _set(connection: AsyncConnection, pragmas: Mapping[str, Any]) -> None:
+    for name, value in pragmas.items():
+        await connection.exec_driver_sql(f"PRAGMA {name} = {value}")
 
-    Each part is a range of an index that is in order already, and the database merges the parts: nothing is sorted,
-    neither in memory nor on disk, and the first row is there at once.
+
+def ordered_keys(chosen: Selection) -> Select[Any]:
+    """In order of (`occurred_at`, `id`): as an index has it for one office or party, else sorted.
+
+    Also finds keys of offices that are not in the file, and of what came after it. Names no more than `MOST_NAMED`
+    offices: each costs time whenever the statement is made, and PostgreSQL takes 32,767 parameters.
     """
-    parts = [_in_order(_rows().where(*_everywhere(chosen), arm), CHARGE.c, chosen) for arm in _arms(chosen)]
-    if len(parts) == 1:
-        return parts[0]
-    # PostgreSQL merges parts that are ordered themselves; SQLite takes ordered parts only as subqueries.
-    merged = union_all(*(select(part.subquery()) for part in parts)).subquery()
-    return _in_order(select(merged), merged.c, chosen)
+    order = (CHARGE.c.occurred_at, CHARGE.c.id)
+    return (
+        select(CHARGE.c.id, CHARGE.c.office_id)
+        .where(CHARGE.c.company_id == chosen.company_id, *fitting(chosen.wanted), *_range(chosen))
+        .order_by(*(column.desc() if chosen.is_descending else column.asc() for column in order))
+    )
 
 
-def _in_order(statement: Select[Any], columns: Any, chosen: Selection) -> Select[Any]:
-    order = (columns.occurred_at, columns.id)
-    return statement.order_by(*(column.desc() if chosen.is_descending else column.asc() for column in order))
-
-
-def _everywhere(chosen: Selection) -> list[ColumnElement[bool]]:
-    return [CHARGE.c.company_id == chosen.company_id, *fitting(chosen.wanted)]
-
-
-def _arms(chosen: Selection) -> list[ColumnElement[bool]]:
-    """Conditions that no two of them find the same row by; each leads to one range of an index."""
-    wanted, number = chosen.wanted, chosen.wanted.phone_number
-    if number is not None:
-        elsewhere = or_(CHARGE.c.from_number.is_(None), CHARGE.c.from_number != number)
-        ends = (CHARGE.c.from_number == number, and_(CHARGE.c.to_number == number, elsewhere))
-        return [and_(end, _below_watermarks(chosen)) for end in ends]
-    has_range_of_its_own = wanted.member_id or wanted.group_id or wanted.contact_id
-    if has_range_of_its_own or len(chosen.offices) > MOST_ARMS:
-        return [_below_watermarks(chosen)]
-    return [
-        and_(CHARGE.c.office_id == office_id, _drawn_before(office.watermark))
-        for office_id, office in chosen.offices.items()
-    ]
-
-
-def _below_watermarks(chosen: Selection) -> ColumnElement[bool]:
-    """False for all other offices: they have no watermark."""
-    offices = chosen.offices.items()
-    return _drawn_before(case(*((CHARGE.c.office_id == office_id, office.watermark) for office_id, office in offices)))
-
-
-def _drawn_before(watermark: Any) -> ColumnElement[bool]:
-    """In a form that no index fits: read by sequence, the rows would all have to be sorted."""
-    condition: ColumnElement[bool] = CHARGE.c.sequence + 0 < watermark
-    return condition
+def _range(chosen: Selection) -> list[ColumnElement[bool]]:
+    """What leads to the rows by an index. A party's own index is better than the offices'."""
+    wanted, offices = chosen.wanted, chosen.offices
+    if wanted.phone_number is not None:
+        return [is_either_end(wanted.phone_number)]
+    if wanted.member_id or wanted.group_id or wanted.contact_id or len(offices) > MOST_NAMED:
+        return []
+    first, *others = offices
+    return [CHARGE.c.office_id.in_(list(offices)) if others else CHARGE.c.office_id == first]
 
 
 _SHOWN = (
-    *("id", "office_id", "source", "event_id", "reverses_id", "occurred_at", "recorded_at", "month"),
+    *("id", "office_id", "sequence", "source", "event_id", "reverses_id", "occurred_at", "recorded_at", "month"),
     *("is_booked_late", "service", "usage_type", "direction", "from_text", "from_number"),
     *("to_text", "to_number", "duration_seconds", "quantity", "rate_nanos", "first_seconds"),
     *("next_seconds", "connection_fee_micros", "destination", "list_price_micros", "cost_micros"),
@@ -280,20 +280,16 @@ _SHOWN = (
 )
 
 
-def _rows() -> Select[Any]:
-    """One row a record, with the names of who used it, and the number of the charge that took it back.
-
-    What is looked up stands in subqueries, not in joins: PostgreSQL merges ranges of an index only of single tables.
-    """
-    return select(
-        *(CHARGE.c[name].label(name) for name in _SHOWN),  # the parts of a union are ordered by these names
-        _looked_up(MEMBER, "name", by="member_id").label("member_name"),
-        _looked_up(GROUP, "name", by="group_id").label("group_name"),
-        _looked_up(CONTACT, "name", by="contact_id").label("contact_name"),
-        _looked_up(CHARGE.alias("taken_back_by"), "sequence", by="reversed_by_id").label("taken_back_sequence"),
-    )
-
-
 def _looked_up(table: Any, column: str, *, by: str) -> Any:
     row = and_(table.c.company_id == CHARGE.c.company_id, table.c.id == CHARGE.c[by])
     return select(table.c[column]).where(row).correlate(CHARGE).scalar_subquery()
+
+
+_ROWS: Select[Any] = select(
+    *(CHARGE.c[name] for name in _SHOWN),
+    _looked_up(MEMBER, "name", by="member_id").label("member_name"),
+    _looked_up(GROUP, "name", by="group_id").label("group_name"),
+    _looked_up(CONTACT, "name", by="contact_id").label("contact_name"),
+    _looked_up(CHARGE.alias("taken_back_by"), "sequence", by="reversed_by_id").label("taken_back_sequence"),
+).where(CHARGE.c.company_id == bindparam("company_id"), CHARGE.c.id.in_(bindparam("ids", expanding=True)))
+"""One row a record, with the names of who used it, and the number of the charge that took it back."""

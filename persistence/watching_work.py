@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from domain.alerts import Cause
 from domain.ledger import Books
 from domain.spending_rise import Comparison, Spending
 from domain.watching import Judged, WatchFacts
@@ -16,9 +15,6 @@ class WatchingWork(Unit):
 
     async def spending(self, books: Books, compared: Comparison) -> Sequence[Spending]:
         return await alert_facts.read_spending(self._connection, books.funds, compared)
-
-    async def spending_by_party(self, books: Books, compared: Comparison) -> Sequence[Cause]:
-        return await alert_facts.read_spending_by_party(self._connection, books.funds, compared)
 
     async def save_alerts(self, books: Books, judged: Judged) -> None:
         await alerts.save_alerts(self._connection, books.funds.office, judged)

@@ -3,10 +3,12 @@
 Made by the edge for every request. The clock is read there; all of a request sees one `now`.
 """
 
+import logging
 from asyncio import Task, ensure_future
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Collection, Coroutine
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from secrets import token_hex
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -18,8 +20,11 @@ from domain.stories.watch import watch_on_demand
 from persistence.begin import Begin
 from persistence.changes import Changes
 from persistence.database import Database
+from persistence.outages import is_outage, told_briefly
 from schema.connections import CursorSeal
 from schema.loaders import Loaders
+
+logger = logging.getLogger(__name__)
 
 RenewDue = Callable[[Scope, datetime], Coroutine[Any, Any, object]]
 """Runs the renewals that are due in a scope's company (R9); cheap when none is. Never called without a company."""
@@ -57,7 +62,7 @@ class Context:
     check_webhook_url: CheckUrl
     loaders: Loaders = field(init=False)
     _renewals: dict[Scope, Task[object]] = field(init=False, default_factory=dict)
-    _watches: dict[Scope, Task[object]] = field(init=False, default_factory=dict)
+    _watches: dict[UUID | None, Task[None]] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "loaders", Loaders(self.database, self.scope, self.now))
@@ -71,13 +76,25 @@ class Context:
             self._renewals[scope] = ensure_future(due)
         return self._renewals[scope]
 
-    def watched(self) -> Awaitable[object]:
-        """To be awaited before alerts are read: those of the company that wait are judged first, once a request."""
-        scope = self.scope
-        if scope not in self._watches:
-            due = watch_on_demand(self.begin, scope.company_id, self.now) if scope.company_id else _nothing()
-            self._watches[scope] = ensure_future(due)
-        return self._watches[scope]
+    def watched(self, office_id: UUID | None = None) -> Awaitable[object]:
+        """To be awaited before alerts are read: those that wait are judged first, of this office or of the caller's,
+        once a request. Never raises: what cannot be judged now is shown as it is stored, and the worker tries again."""
+        if office_id not in self._watches:
+            office_ids = self.scope.office_ids if office_id is None else frozenset({office_id})
+            self._watches[office_id] = ensure_future(self._watch(office_ids))
+        return self._watches[office_id]
+
+    async def _watch(self, office_ids: Collection[UUID] | None) -> None:
+        if self.scope.company_id is None:
+            return
+        try:
+            await watch_on_demand(self.begin, self.scope.company_id, self.now, office_ids=office_ids)
+        except Exception as error:
+            number = token_hex(6)
+            if is_outage(error):
+                logger.error("Incident %s: alerts could not be judged: %s", number, told_briefly(error))
+            else:
+                logger.error("Incident %s: alerts could not be judged", number, exc_info=error)
 
     def forget(self) -> None:
         """To be called before a write: what was read so far may be out of date once it is done."""

@@ -5,6 +5,7 @@ A change is a reason to look. Nothing is kept for a consumer who is slow: he pul
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from time import monotonic
@@ -14,14 +15,11 @@ from uuid import UUID
 from domain.access import Scope
 from persistence.changes import Changes
 from persistence.database import Database
+from persistence.looks import Found, rest
 from persistence.outages import is_outage
 from schema.context import Context, RenewDue
+from schema.loaders import AnyRow
 
-LEAST_SECONDS = 0.25
-"""Between one look and the next."""
-PART_OF_THE_TIME = 4
-"""The next look comes no sooner than so many times as long as the last one took, the wait for its turn included: when
-many look, or the database is busy, each looks less often."""
 SAFETY_SECONDS = 10.0
 """So often a subscription looks without a reason: a change that nobody told of is late, and not lost."""
 OUTAGE_SECONDS = 1.0
@@ -53,7 +51,7 @@ class Standpoint:
         return self._began_at + timedelta(seconds=monotonic() - self._began)
 
 
-async def look_when_changed(
+def look_when_changed(
     here: Standpoint, office_ids: Collection[UUID] | None, look: Callable[[], Awaitable[Sequence[T]]]
 ) -> AsyncGenerator[T, None]:
     """Everything that `look` finds, at once and then whenever one of these offices changed, None: any visible one.
@@ -61,22 +59,53 @@ async def look_when_changed(
     Whoever pulls from it must end what waits in it and then close it; nothing is left behind then. Raises what `look`
     raises, of an outage only when it lasts.
     """
+
+    async def found() -> Found[Sequence[T]]:
+        return await here.changes.looks.found(look)
+
+    return _rounds(here, office_ids, found)
+
+
+async def look_together(
+    here: Standpoint,
+    office_id: UUID | None,
+    look: Callable[[], Awaitable[Sequence[AnyRow]]],
+    *,
+    question: str,
+    news: Callable[[Sequence[AnyRow]], Awaitable[Sequence[T]]],
+) -> AsyncGenerator[T, None]:
+    """The same, for a `look` whose rows are the same for everybody of one scope: those who follow `question` share it.
+    `news` makes of them what is new to this one."""
+    async with here.changes.looks.shared((question, here.scope, office_id), look) as found:
+
+        async def mine() -> Found[Sequence[T]]:
+            rows, began = await found()
+            return Found(await news(rows), began)
+
+        async with aclosing(_rounds(here, None if office_id is None else [office_id], mine)) as events:
+            async for event in events:
+                yield event
+
+
+async def _rounds(
+    here: Standpoint, office_ids: Collection[UUID] | None, look: Callable[[], Awaitable[Found[Sequence[T]]]]
+) -> AsyncGenerator[T, None]:
+    """A round is a look and the telling of what it found. The longer it takes, with every wait for a turn, the longer
+    is the rest before the next: when many look, or the database is busy, each looks less often."""
     company = here.scope.company
     with here.changes.listen(company, here.scope.office_ids if office_ids is None else office_ids) as listener:
         looked = monotonic()
         while True:
-            began = monotonic()
+            tried = monotonic()
             try:
-                async with here.changes.turn:
-                    found = await look()
+                found, began = await look()
             except Exception as error:
-                if not is_outage(error) or began - looked > PATIENCE_SECONDS:
+                if not is_outage(error) or tried - looked > PATIENCE_SECONDS:
                     raise
                 await asyncio.sleep(OUTAGE_SECONDS)
                 continue
-            looked = began
-            rest = min(max(LEAST_SECONDS, PART_OF_THE_TIME * (monotonic() - began)), SAFETY_SECONDS)
+            looked = tried
             for one in found:
                 yield one
-            await asyncio.sleep(began + rest - monotonic())
+            await asyncio.sleep(began + rest(monotonic() - began) - monotonic())
             await listener.wait(SAFETY_SECONDS)

@@ -97,6 +97,10 @@ def _matching(pattern: re.Pattern[str], message: str) -> Callable[[str], str]:
     return parse
 
 
+parse_country_code = _matching(_COUNTRY_CODE, "a country code: write two capital letters, as in US")
+"""Raises InvalidInput."""
+
+
 def _parse_time_zone(text: str) -> TimeZone:
     if known_time_zone(text):
         return TimeZone(text)
@@ -208,7 +212,7 @@ SCALARS: dict[object, ScalarDefinition] = {
         "CountryCode",
         "A country or region by its two capital letters in ISO 3166-1, as in `US`.",
         "https://www.iso.org/iso-3166-country-codes.html",
-        _matching(_COUNTRY_CODE, "a country code: write two capital letters, as in US"),
+        parse_country_code,
     ),
     TimeZone: _scalar(
         "TimeZone",

@@ -202,8 +202,13 @@ IncludeDismissed = Annotated[bool | None, strawberry.argument(description="Also 
 
 
 async def office_alerts(context: Context, office_id: UUID, *, include_dismissed: bool) -> list[SpendingAlert]:
+    """For a page of offices: one look for all that the caller sees, and one read."""
     require_alerts(context)
     await context.watched()
+    return await _alerts_of(context, office_id, include_dismissed=include_dismissed)
+
+
+async def _alerts_of(context: Context, office_id: UUID, *, include_dismissed: bool) -> list[SpendingAlert]:
     rows = await context.loaders.alerts_of_office.load(AlertOf(office_id, context.viewer.subject))
     return _shown([row for row in rows if include_dismissed or not row.is_dismissed])
 
@@ -231,7 +236,8 @@ async def resolve_spending_alerts(
         value = decode(IdKind.OFFICE, office_id)
         if value is None or await context.loaders.offices.load(value) is None:
             return None
-        return await office_alerts(context, value, include_dismissed=bool(include_dismissed))
+        await context.watched(value)
+        return await _alerts_of(context, value, include_dismissed=bool(include_dismissed))
     await context.watched()
     rows = await read_alerts(
         context.database,

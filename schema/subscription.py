@@ -20,7 +20,7 @@ from persistence.live import read_live_top_ups, read_new_charges, read_next_sequ
 from persistence.overview import read_wallets
 from schema.context import Info
 from schema.ids import IdKind, decode
-from schema.live import Standpoint, look_when_changed
+from schema.live import Standpoint, look_together, look_when_changed
 from schema.loaders import AnyRow
 from schema.office import Office
 from schema.spending_alerts import SpendingAlert, require_alerts, spending_alert_of
@@ -66,7 +66,7 @@ async def resolve_wallet_changed(info: Info, office_id: OfficeArgument) -> Async
     told: dict[UUID, AnyRow] = {}
     renew_at = here.now
 
-    async def look() -> Sequence[Wallet]:
+    async def look() -> Sequence[AnyRow]:
         nonlocal renew_at
         now = here.now
         if now >= renew_at:
@@ -74,11 +74,15 @@ async def resolve_wallet_changed(info: Info, office_id: OfficeArgument) -> Async
             renew_at = now + RENEW_PAUSE
         rows = await read_wallets(here.database, here.scope, now=now, office_ids=[office])
         renew_at = min([renew_at, *(row.ends_at for row in rows)])
+        return rows
+
+    async def news(rows: Sequence[AnyRow]) -> Sequence[Wallet]:
+        now = here.now
         changed = [row for row in rows if row.id not in told or tuple(told[row.id]) != tuple(row)]
         told.update((row.id, row) for row in changed)
         return [wallet_of(row, now) for row in changed]
 
-    return look_when_changed(here, [office], look)
+    return look_together(here, office, look, question="wallets", news=news)
 
 
 async def resolve_top_up_changed(info: Info, office_id: OfficeArgument) -> AsyncGenerator[TopUp, None]:
@@ -136,15 +140,17 @@ async def resolve_spending_alert_raised(
     here, subject, _ = Standpoint.of(info.context), info.context.viewer.subject, info.context.scope.company
     known = {row.id for row in await read_open_alerts(here.database, here.scope, office)}
 
-    async def look() -> Sequence[SpendingAlert]:
-        still_open = await read_open_alerts(here.database, here.scope, office)
+    async def look() -> Sequence[AnyRow]:
+        return await read_open_alerts(here.database, here.scope, office)
+
+    async def news(still_open: Sequence[AnyRow]) -> Sequence[SpendingAlert]:
         raised = [row.id for row in still_open if row.state == AlertState.ACTIVE and row.id not in known]
         found = await read_alerts_by_id(here.database, here.scope, subject=subject, ids=raised) if raised else ()
         known.intersection_update(row.id for row in still_open)
         known.update(raised)
         return [spending_alert_of(row) for row in sorted(found, key=lambda row: (row.raised_at, row.id))]
 
-    return look_when_changed(here, None if office is None else [office], look)
+    return look_together(here, office, look, question="open alerts", news=news)
 
 
 @strawberry.type(

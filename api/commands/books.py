@@ -27,7 +27,7 @@ def migrate() -> None:
     from persistence.revision import NEWEST, current_revision
 
     async def story() -> tuple[str | None, str]:
-        database = Database(settings_or_fail().database_url)
+        database = Database(settings_or_fail(signs=False).database_url)
         try:
             before = await current_revision(database)
             await run_migrations(database)

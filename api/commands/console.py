@@ -35,23 +35,24 @@ def fail(message: str) -> NoReturn:
     raise typer.Exit(1)
 
 
-def settings_or_fail(**given: Any) -> Settings:
+def settings_or_fail(*, signs: bool = True, **given: Any) -> Settings:
     try:
-        return load_settings(**given)
+        return load_settings(signs=signs, **given)
     except SettingsError as error:
         fail(str(error))
 
 
-def run(story: Story[T], *, makes_database: bool = True) -> T:
+def run(story: Story[T], *, makes_database: bool = True, is_dry_run: bool = False) -> T:
     """Runs a story on the configured database; what a person can cause is told as a sentence, exit code 1.
 
-    A command that only looks does not make a database where there is none: its name would be misspelt.
+    A command that only looks does not make a database where there is none: its name would be misspelt. Neither does
+    a dry run, nor does it migrate one: it leaves nothing.
     """
-    settings = settings_or_fail()
-    _check_place(settings, makes_database=makes_database)
+    settings = settings_or_fail(signs=False)
+    _check_place(settings, makes_database=makes_database, is_dry_run=is_dry_run)
 
     async def told() -> T:
-        async with opened(settings) as (database, begin):
+        async with opened(settings, is_dry_run=is_dry_run) as (database, begin):
             return await story(database, begin)
 
     try:
@@ -63,13 +64,17 @@ def run(story: Story[T], *, makes_database: bool = True) -> T:
         fail(f"The database could not be used: {reason}")
 
 
-def _check_place(settings: Settings, *, makes_database: bool) -> None:
+def _check_place(settings: Settings, *, makes_database: bool, is_dry_run: bool) -> None:
     url = make_url(settings.database_url)
     if url.get_backend_name() != "sqlite" or not url.database:
         return
     if Path(url.database).is_dir():
         fail(f"The database could not be used: {url.database} is a folder.")
-    if not makes_database and not Path(url.database).exists():
+    if Path(url.database).exists():
+        return
+    if is_dry_run:
+        fail(f"There is no database at {url.database}, and a dry run makes none: run `farebox migrate` first.")
+    if not makes_database:
         fail(f"There is no database at {url.database}: `farebox apply FILE` or `farebox demo` makes one.")
 
 

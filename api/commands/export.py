@@ -5,6 +5,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import aclosing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO
 from uuid import UUID
@@ -25,33 +26,47 @@ from persistence.begin import Begin
 from persistence.companies import CompanyFacts
 from persistence.database import Database
 from persistence.exports import Selection, select_rows
-from persistence.history import HistoryFilter
 from schema.ids import IdKind, parse
-from schema.scalars import parse_date_time
+from schema.scalars import CountryCode, Decimal, parse_country_code, parse_date_time
+from schema.usage_history import DateTimeRangeInput, DecimalRangeInput, UsageHistoryFilter, wanted_by
 
 _PARTIES = {IdKind.MEMBER: "member_id", IdKind.GROUP: "group_id", IdKind.CONTACT: "contact_id"}
 _PHONE_NUMBER = re.compile(r"\+[1-9][0-9]{1,14}")
 
+CompanyOption = Annotated[str | None, typer.Option(help="Slug of the company; not needed while there is only one.")]
+OfficeOption = Annotated[list[str] | None, typer.Option(help="Slug of an office; may be repeated. By default all.")]
+WalletSourceOption = Annotated[list[WalletSource] | None, typer.Option(help="Paid in part by this; may be repeated.")]
+PartyOption = Annotated[
+    str | None, typer.Option(help="A phone number, +14155550100, or the id of a member, group or contact.")
+]
+RegionOption = Annotated[
+    list[str] | None, typer.Option(help="Only numbers of this region went to or came from: US. May be repeated.")
+]
+BookedLateOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--booked-late/--not-booked-late",
+        help="Only what was charged to a later cycle than its own; or only the rest.",
+        show_default=False,
+    ),
+]
+
 
 def export(
-    company: Annotated[
-        str | None, typer.Option(help="Slug of the company; not needed while there is only one.")
-    ] = None,
-    office: Annotated[
-        list[str] | None, typer.Option(help="Slug of an office; may be repeated. By default all.")
-    ] = None,
+    company: CompanyOption = None,
+    office: OfficeOption = None,
     month: Annotated[str | None, typer.Option(help="Only this billing cycle: 2026-03.")] = None,
     since: Annotated[str | None, typer.Option(help="From this moment on: 2026-03-01T00:00:00-05:00.")] = None,
     until: Annotated[str | None, typer.Option(help="Before this moment.")] = None,
     service: Annotated[list[Service] | None, typer.Option(help="Only this service; may be repeated.")] = None,
     usage_type: Annotated[list[UsageType] | None, typer.Option(help="Only this usage type; may be repeated.")] = None,
-    wallet_source: Annotated[
-        list[WalletSource] | None, typer.Option(help="Paid in part by this; may be repeated.")
-    ] = None,
-    party: Annotated[
-        str | None, typer.Option(help="A phone number, +14155550100, or the id of a member, group or contact.")
-    ] = None,
+    wallet_source: WalletSourceOption = None,
+    party: PartyOption = None,
     direction: Annotated[Direction | None, typer.Option(help="INBOUND or OUTBOUND.")] = None,
+    region: RegionOption = None,
+    cost_min: Annotated[str | None, typer.Option(help="The least cost, inclusive: 0.50.")] = None,
+    cost_max: Annotated[str | None, typer.Option(help="The highest cost, inclusive.")] = None,
+    booked_late: BookedLateOption = None,
     oldest_first: Annotated[bool, typer.Option("--oldest-first", help="By default the newest come first.")] = False,
     output: Annotated[Path | None, typer.Option(help="The file to write; by default standard output.")] = None,
 ) -> None:
@@ -59,23 +74,39 @@ def export(
 
     async def story(database: Database, begin: Begin) -> None:
         facts, now = await the_company(database, company), utc_now()
-        wanted = HistoryFilter(
-            month=YearMonth.parse(month).number if month else None,
-            occurred_from=parse_date_time(since) if since else None,
-            occurred_until=parse_date_time(until) if until else None,
-            services=tuple(service) if service else None,
-            usage_types=tuple(usage_type) if usage_type else None,
-            wallet_sources=tuple(wallet_source) if wallet_source else None,
-            office_ids=await _offices(begin, facts, office) if office else None,
+        filter_ = UsageHistoryFilter(
+            month=None if month is None else YearMonth.parse(month),
+            occurred_at=_between(since, until),
+            services=service or None,
+            usage_types=usage_type or None,
+            wallet_sources=wallet_source or None,
             direction=direction,
-            **_party(party),
+            destination_regions=[CountryCode(parse_country_code(code)) for code in region or ()] or None,
+            cost=_costing(cost_min, cost_max),
+            booked_late=booked_late,
         )
+        offices = await _offices(begin, facts, office) if office else None
+        wanted = replace(wanted_by(filter_), office_ids=offices, **_party(party))
         scope = Scope.of(operator(facts.id, now))
         async with database.snapshot() as connection:
             chosen = await select_rows(connection, scope, wanted=wanted, is_descending=not oldest_first, now=now)
             await _write(connection, chosen, output)
 
     run(story, makes_database=False)
+
+
+def _between(since: str | None, until: str | None) -> DateTimeRangeInput | None:
+    """Raises InvalidInput."""
+    if since is None and until is None:
+        return None
+    first, end = (None if text is None else parse_date_time(text) for text in (since, until))
+    return DateTimeRangeInput(from_=first, until=end)
+
+
+def _costing(least: str | None, most: str | None) -> DecimalRangeInput | None:
+    if least is None and most is None:
+        return None
+    return DecimalRangeInput(min=None if least is None else Decimal(least), max=None if most is None else Decimal(most))
 
 
 async def _offices(begin: Begin, facts: CompanyFacts, slugs: list[str]) -> tuple[UUID, ...]:

@@ -48,11 +48,14 @@ def apply(
     """Make a company be as its file says: offices, plans, commitments, directory and settings."""
 
     async def story(database: Database, begin: Begin) -> tuple[list[str], list[str]]:
-        plan = read_company_file(file)
         changes = await apply_company(begin, plan, now=utc_now(), is_dry_run=dry_run)
         return changes, await _missing_decks(database, plan)
 
-    changes, missing = run(story)
+    try:
+        plan = read_company_file(file)
+    except InvalidInput as error:
+        fail(str(error))
+    changes, missing = run(story, is_dry_run=dry_run)
     for change in changes:
         out.print(change, markup=False)
     verb = "would change" if dry_run else "changed"
@@ -125,7 +128,7 @@ def import_rates(
 
     if format != "auto" and format not in tuple(DeckFormat):
         fail(f"Unknown format {format!r}: choose auto, {', '.join(DeckFormat)}.")
-    run(story)
+    run(story, is_dry_run=dry_run)
 
 
 def _good_rates(file: Path, read: Deck) -> list[NewRate]:

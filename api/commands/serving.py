@@ -102,7 +102,6 @@ def token(
     name: Annotated[str | None, typer.Option(help="Shown as the caller's name.")] = None,
 ) -> None:
     """Print a bearer token, and nothing else."""
-    settings = settings_or_fail()
 
     async def story(database: Database, _begin: Begin) -> str | None:
         if role is TokenRole.OPERATOR and company is None:
@@ -117,11 +116,9 @@ def token(
         fail("An office admin is admin of some offices: name them with --office.")
     if role is TokenRole.PARTNER and not scope:
         fail(f"A partner's token names what it may do with --scope: {', '.join(PartnerScope)}.")
-    print(
-        _issue(
-            settings, role, company=run(story), offices=office, scopes=scope, billing=billing, hours=hours, name=name
-        )
-    )
+    slug = run(story, makes_database=False)
+    settings = settings_or_fail()  # which may make a key: only where there is a database that it is for
+    print(_issue(settings, role, company=slug, offices=office, scopes=scope, billing=billing, hours=hours, name=name))
 
 
 def _issue(

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from socket import SHUT_RDWR
@@ -126,8 +126,11 @@ class Registry:
     def __init__(self) -> None:
         self.change: Callable[[Viewer], Viewer | None] = lambda viewer: viewer
         self.outage: Exception | None = None
+        self.hang: Callable[[Claims], Awaitable[Viewer | None]] | None = None
 
     async def resolve(self, claims: Claims) -> Viewer | None:
+        if self.hang is not None:
+            return await self.hang(claims)
         if self.outage is not None:
             raise self.outage
         viewer = await resolve(claims)

@@ -1,5 +1,6 @@
 """The command line, as an operator types it: real files, a real database, readable answers, exit codes."""
 
+import asyncio
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -9,6 +10,9 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from api.cli import app
+from api.database_url import DEFAULT_DATABASE_URL
+from persistence.database import Database
+from persistence.migrate import migrate
 from tests.api.import_words import real_file
 
 COMPANY = """
@@ -99,6 +103,66 @@ def test_a_dry_run_says_what_a_real_one_says_of_a_database_or_company_that_is_no
     monkeypatch.setenv("FAREBOX_SECRET_KEY", "a secret key for tests, longer than thirty-two bytes")
     for flag in ((), ("--dry-run",)):
         assert "run `farebox migrate` first" in farebox("apply", "acme.yaml", *flag, exit_code=1)
+
+
+@pytest.fixture
+def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the files alone, and no settings."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("FAREBOX_DATABASE_URL", "FAREBOX_SECRET_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "acme.yaml").write_text(COMPANY)
+    (tmp_path / "wrong.yaml").write_text("company: {slug: acme}")
+    (tmp_path / "flat.csv").write_text("service,rate,increment\nCALLING,0.036,60/60\n")
+    return tmp_path
+
+
+DRY_RUNS = (("apply", "acme.yaml"), ("import-rates", "flat.csv"))
+
+
+@pytest.mark.parametrize("command", DRY_RUNS)
+def test_a_dry_run_makes_no_database_and_no_key(empty: Path, command: tuple[str, ...]) -> None:
+    before = sorted(empty.iterdir())
+    told = farebox(*command, "--dry-run", exit_code=1)
+    assert told == ("There is no database at var/farebox.db, and a dry run makes none: run `farebox migrate` first.\n")
+    assert sorted(empty.iterdir()) == before
+    farebox("migrate")
+    assert [path.name for path in (empty / "var").iterdir()] == ["farebox.db"]
+    farebox("apply", "acme.yaml", "--dry-run")
+    farebox("apply", "acme.yaml")
+    farebox(*command, "--dry-run")
+    assert [path.name for path in (empty / "var").iterdir()] == ["farebox.db"], "nothing was signed"
+    farebox("token", "--role", "company-admin")
+    assert sorted(path.name for path in (empty / "var").iterdir()) == ["farebox.db", "secret_key"]
+
+
+@pytest.mark.parametrize("command", DRY_RUNS)
+@pytest.mark.parametrize("revision", [None, "0002"])
+def test_a_dry_run_does_not_migrate(empty: Path, command: tuple[str, ...], revision: str | None) -> None:
+    farebox("migrate") if revision is None else at_revision(revision)
+    if revision is None:
+        with closing(sqlite3.connect(empty / "var/farebox.db")) as database:
+            database.execute("DROP TABLE alembic_version")
+    content = (empty / "var/farebox.db").read_bytes()
+    told = farebox(*command, "--dry-run", exit_code=1)
+    assert told == "The database is not at the newest schema: run `farebox migrate` first.\n"
+    assert (empty / "var/farebox.db").read_bytes() == content
+
+
+def at_revision(revision: str) -> None:
+    async def story() -> None:
+        database = Database(DEFAULT_DATABASE_URL)
+        await migrate(database, revision)
+        await database.close()
+
+    asyncio.run(story())
+
+
+def test_a_company_file_s_own_mistakes_are_told_before_anything_is_made(empty: Path) -> None:
+    before = sorted(empty.iterdir())
+    for flag in ((), ("--dry-run",)):
+        assert "wrong.yaml:1: company" in farebox("apply", "wrong.yaml", *flag, exit_code=1)
+    assert sorted(empty.iterdir()) == before
 
 
 def test_a_deck_is_loaded_once_and_its_bad_rows_are_listed(folder: Path) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import gc
 import logging
+import resource
 import socket
 import tracemalloc
 from collections.abc import AsyncIterator
@@ -20,8 +21,8 @@ import pytest
 import uvicorn
 from starlette.applications import Starlette
 
-from api import downloads
-from api.downloads import MOST_AT_ONCE, DownloadLinks, Downloads
+from api import downloads, spool
+from api.downloads import MOST_OF_COMPANY, READERS_AT_ONCE, DownloadLinks, Downloads
 from api.response_headers import SafeHeaders
 from api.usage_csv import csv_chunks
 from domain.access import Scope
@@ -68,12 +69,21 @@ class Site:
 
     async def ended(self) -> None:
         """Nothing runs any more, and every connection is back in its pool."""
-        pool = self.world.database._readers.pool
+        await self.read_to_the_end()
         for _ in range(1_000):
-            if not self.downloads.running_count and not pool.checkedout():  # type: ignore[attr-defined]
+            if not self.downloads.running_count:
                 return
             await asyncio.sleep(0.02)
         pytest.fail("A download still runs.")
+
+    async def read_to_the_end(self) -> None:
+        """Whatever was asked for is read, and no snapshot is held for it."""
+        pool = self.world.database._readers.pool
+        for _ in range(1_000):
+            if not pool.checkedout():  # type: ignore[attr-defined]
+                return
+            await asyncio.sleep(0.02)
+        pytest.fail("A snapshot is still held.")
 
     async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """A client that takes in little before it is read from."""
@@ -99,7 +109,7 @@ async def served(database: Database, *, copies: int = 1) -> AsyncIterator[Site]:
         await multiply_charges(database, copies)
     site = Site(world)
     app = SafeHeaders(Starlette(routes=[site.downloads.route()]))
-    config = uvicorn.Config(app, lifespan="off", log_level="critical", http="httptools", loop="none")
+    config = uvicorn.Config(app, lifespan="off", log_level="critical", http="api.protocols:HttpLine", loop="none")
     server = uvicorn.Server(config)
     listening = socket.socket()
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER_BYTES)  # what is accepted has it too
@@ -219,17 +229,19 @@ async def test_so_many_run_at_once_and_no_more(long_site: Site) -> None:
     """A client that does not read is waited for, and holds its place."""
     site = long_site
     path = site.path(await site.export())
-    clients = [await site.begin(path) for _ in range(MOST_AT_ONCE)]
-    assert site.downloads.running_count == MOST_AT_ONCE
+    clients = [await site.begin(path) for _ in range(MOST_OF_COMPANY)]
+    assert site.downloads.running_count == MOST_OF_COMPANY
     refused = await site.get(path)
     assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
     assert refused.json()["status"] == "busy"
     assert (await site.get(path, "HEAD")).status_code == 200
+    await site.read_to_the_end()  # however slow the clients are
+    assert site.downloads.running_count == MOST_OF_COMPANY
     await site.world.record(call("meanwhile", site.world.now))  # writers are not kept waiting
-    lengths = {len(await reader.read()) for reader, _ in clients}
-    assert len(lengths) == 1
-    assert lengths.pop() > LONG * 300
-    for _, writer in clients:
+    for reader, writer in clients:
+        received = await reader.read()
+        assert received.endswith(b"\r\n0\r\n\r\n")
+        assert len(received) > LONG * 300
         writer.close()
     await site.ended()
     assert (await site.get(path)).status_code == 200
@@ -244,11 +256,73 @@ async def test_a_client_that_takes_nothing_is_cut_off(
     reader, writer = await site.begin(path)
     with caplog.at_level(logging.WARNING, "api.downloads"):
         await site.ended()
-    received = await reader.read()
-    assert not received.endswith(b"\r\n0\r\n\r\n")  # the end of a whole answer
+    assert not await _is_whole(reader)
     assert "broken off" in caplog.text
     assert path.split("/")[2] not in caplog.text
     writer.close()
+
+
+async def _is_whole(reader: asyncio.StreamReader) -> bool:
+    try:
+        return (await reader.read()).endswith(b"\r\n0\r\n\r\n")
+    except ConnectionError:
+        return False
+
+
+async def test_a_stop_of_the_server_cuts_a_download(sqlite_database: Database) -> None:
+    loop = asyncio.get_running_loop()
+    async with served(sqlite_database, copies=LONG // 20) as site:
+        reader, writer = await site.begin(site.path(await site.export()))
+        await site.read_to_the_end()
+        asked_at = loop.time()
+    assert loop.time() - asked_at < 5
+    assert not await _is_whole(reader)
+    writer.close()
+
+
+async def test_who_waits_too_long_to_read_is_sent_away(small_site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(downloads, "READER_SECONDS", 0.1)
+    site = small_site
+    path = site.path(await site.export())
+    for _ in range(READERS_AT_ONCE):
+        await site.downloads._readers.acquire()
+    refused = await site.get(path)
+    assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
+    site.downloads._readers.release()
+    for _ in range(2):  # a place that was taken is given back
+        assert (await site.get(path)).status_code == 200
+
+
+async def test_a_process_takes_so_many_of_all_companies(small_site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(downloads, "MOST_AT_ONCE", 0)
+    assert (await small_site.get(small_site.path(await small_site.export()))).status_code == 503
+
+
+async def test_a_full_disk_is_told(
+    small_site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    full = open("/dev/full", "r+b", buffering=0)  # noqa: ASYNC230, SIM115 - closed by the spool
+    monkeypatch.setattr(spool, "TemporaryFile", lambda buffering: full)
+    answer = await small_site.get(small_site.path(await small_site.export()))
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+    assert "No space left on device" in caplog.text
+    await small_site.ended()
+
+
+async def test_a_disk_that_is_full_midway_breaks_the_file_off(
+    long_site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A process may write files of a megabyte at most; the database's own are written before."""
+    path = long_site.path(await long_site.export())
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, before[1]))
+    try:
+        with pytest.raises(httpx2.HTTPError):
+            await long_site.get(path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert "File too large" in caplog.text
+    await long_site.ended()
 
 
 async def test_others_are_answered_while_a_file_streams(long_site: Site) -> None:

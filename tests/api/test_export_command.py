@@ -1,25 +1,29 @@
 """`farebox export`: the bytes of the download, whole files only, and errors as sentences."""
 
 import asyncio
-import inspect
 import os
 import re
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.core import TyperGroup
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from api.cli import app
-from api.commands.export import export
 from api.usage_csv import COLUMNS
 from persistence.database import Database
+from persistence.tables.charging import CHARGE
+from schema.usage_history import UsageHistoryFilter
 from tests.api.edge import SECRET
 from tests.schema.conftest import House, build_house
 from tests.schema.test_export import ask_export, fetch
 
+HOURS = ("2026-03-01T13:00:00Z", "2026-03-01T14:00:00Z")
 FAREBOX = Path(sys.executable).with_name("farebox")
 
 
@@ -49,6 +53,11 @@ async def test_it_writes_the_bytes_of_the_download(house: House) -> None:
             {"services": ["CALLING", "FAX"], "party": {"phoneNumber": "+14155550100"}, "direction": "OUTBOUND"},
             ["--service", "CALLING", "--service", "FAX", "--party", "+14155550100", "--direction", "OUTBOUND"],
         ),
+        (
+            {"destinationRegions": ["US", "GB"], "cost": {"min": "0.01", "max": "12.50"}},
+            ["--region", "US", "--region", "GB", "--cost-min", "0.01", "--cost-max", "12.50"],
+        ),
+        ({"cost": {"min": "-1"}, "bookedLate": False}, ["--cost-min", "-1", "--not-booked-late"]),
         ({"party": {"memberId": member}, "walletSources": ["PLAN"]}, ["--party", member, "--wallet-source", "PLAN"]),
     ]
     for filter_, options in cases:
@@ -62,7 +71,7 @@ async def test_it_writes_the_bytes_of_the_download(house: House) -> None:
 
 
 async def test_between_two_moments(house: House) -> None:
-    between = {"from": "2026-03-01T13:00:00Z", "until": "2026-03-01T14:00:00Z"}
+    between = dict(zip(("from", "until"), HOURS, strict=True))
     downloaded = (await fetch(house, await ask_export(house, filter={"occurredAt": between}))).content
     assert (await farebox("--since", between["from"], "--until", between["until"])).stdout == downloaded
 
@@ -74,6 +83,12 @@ async def test_between_two_moments(house: House) -> None:
         (["--month", "March"], "'March' is not a month: write it as 2026-03."),
         (["--party", "Front desk"], "neither a phone number, +14155550100, nor the id"),
         (["--since", "yesterday"], "'yesterday' is not a date and time"),
+        (["--since", HOURS[1], "--until", HOURS[0]], "`from` must lie before `until`."),
+        (["--month", "2026-03", "--since", HOURS[0]], "Give `month` or `occurredAt`, not both"),
+        (["--region", "uk"], "'uk' is not a country code: write two capital letters, as in US."),
+        (["--cost-min", "cheap"], "'cheap' is not a decimal"),
+        (["--cost-max", "0.1234567"], "'0.1234567' has more than 6 decimals."),
+        (["--cost-min", "2", "--cost-max", "1.99"], "`min` may not be above `max`."),
         (["--output", "nowhere/x.csv"], "nowhere/x.csv could not be written: No such file or directory."),
         (["--output", "."], ". could not be written"),
     ],
@@ -118,11 +133,49 @@ async def test_a_reader_may_stop_reading(sqlite_house: House) -> None:
     assert (done.returncode, len(done.stdout), done.stderr) == (1, 100, b"")
 
 
+async def test_what_was_booked_late(house: House) -> None:
+    """Each alone, and the two halves of everything."""
+    async with house.database.writing() as connection:  # as if they had been reported after their cycle
+        await connection.execute(CHARGE.update().where(CHARGE.c.service == "FAX").values(is_booked_late=True))
+    sizes = {}
+    for option, filter_ in {
+        "--booked-late": {"bookedLate": True},
+        "--not-booked-late": {"bookedLate": False},
+    }.items():
+        downloaded = (await fetch(house, await ask_export(house, filter=filter_))).content
+        assert (await farebox(option)).stdout == downloaded
+        sizes[option] = downloaded.count(b"\r\n") - 1
+    assert min(sizes.values()) > 0
+    assert sum(sizes.values()) == (await farebox()).stdout.count(b"\r\n") - 1
+
+
+def options_of_export() -> list[Any]:
+    commands = get_command(app)
+    assert isinstance(commands, TyperGroup)
+    return commands.commands["export"].params
+
+
+def test_every_side_of_the_filter_has_an_option() -> None:
+    sides = {
+        "month": "--month",
+        "occurred_at": "--since",
+        "services": "--service",
+        "usage_types": "--usage-type",
+        "wallet_sources": "--wallet-source",
+        "office_ids": "--office",
+        "party": "--party",
+        "direction": "--direction",
+        "destination_regions": "--region",
+        "cost": "--cost-min",
+        "booked_late": "--booked-late",
+    }
+    assert {side.name for side in fields(UsageHistoryFilter)} == sides.keys()
+    assert set(sides.values()) <= {name for option in options_of_export() for name in option.opts}
+
+
 def test_the_page_lists_every_column_and_option() -> None:
     page = (Path(__file__).parents[2] / "docs/export.md").read_text(encoding="utf-8")
     columns, options = page.split("## Columns")[1].split("## In a spreadsheet")
     assert re.findall(r"^\| `([^`]+)` \|", columns, re.MULTILINE) == list(COLUMNS)
-    [command] = [command for command in app.registered_commands if command.callback is export]
-    assert command.callback is not None
-    given = {f"--{name.replace('_', '-')}" for name in inspect.signature(command.callback).parameters}
+    given = {name for option in options_of_export() for name in (*option.opts, *option.secondary_opts)}
     assert set(re.findall(r"`(--[a-z-]+)`", options.split("## On the command line")[1])) == given

@@ -15,6 +15,7 @@ import pytest
 from api.clock import utc_now
 from domain.access import Role
 from persistence.database import Database
+from persistence.tables.charging import CHARGE
 from schema.ids import IdKind, encode
 from tests.api.live import Socket, welcomed
 from tests.api.test_event_stream import Stream, streaming
@@ -183,3 +184,24 @@ async def test_a_key_that_is_revoked_ends_its_socket(sqlite_database: Database, 
                 begun = time.monotonic()
                 assert partner.end(10) == (4403, "Forbidden: This key was revoked.")
                 assert time.monotonic() - begun < 7
+
+
+async def test_with_a_key_that_was_revoked_nothing_is_charged_over_an_open_socket(
+    sqlite_database: Database, tmp_path: Path
+) -> None:
+    async with acme(sqlite_database, tmp_path) as (server, _):
+        with welcomed(server.address, authorization()) as admin:
+            key = {"name": "pbx-1", "scopes": ["USAGE_WRITE"]}
+            made = admin.ask(NEW_KEY, variables={"input": key})["data"]["createApiKey"]
+            with welcomed(server.address, f"Bearer {made['secret']}") as partner:
+                usage = {"direction": "OUTBOUND", "from": "+14155550100", "to": "+12125550123", "durationSeconds": 60}
+                event = {"eventId": "one", "occurredAt": utc_now().isoformat(), "usage": {"call": usage}}
+                given = {"input": {"office": {"slug": "hq"}, "events": [event]}}
+                assert partner.ask(RECORD, variables=given)["data"]["recordUsage"]["chargedCount"] == 1
+                admin.ask(REVOKE, variables={"id": made["apiKey"]["id"]})
+                begun = time.monotonic()
+                event["eventId"] = "two"
+                partner.subscribe(RECORD, variables=given)
+                assert partner.end(10) == (4403, "Forbidden: This key was revoked.")
+                assert time.monotonic() - begun < 4
+        assert [row.event_id for row in await sqlite_database.rows(CHARGE.select())] == ["one"]

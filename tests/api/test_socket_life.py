@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-from api import admission
+from api import admission, socket
+from api.auth import Claims, KeySetError
+from domain.access import Viewer
 from tests.api.live import Registry, bearer, serving, sources, welcomed
 
 
@@ -68,6 +70,63 @@ def test_a_socket_ends_when_the_caller_is_another(monkeypatch: pytest.MonkeyPatc
         registry.change = change
         assert peer.end(2) == (4403, reason)
         sources.until(lambda found: found.closed == 1)
+
+
+@pytest.mark.parametrize(
+    "query", ['mutation { changeSlowly(name: "late") }', "{ hello }", "subscription { ticks(to: 9) { number } }"]
+)
+@pytest.mark.parametrize("rights", [None, "others"])
+def test_each_operation_is_admitted_as_a_request_of_its_own(query: str, rights: str | None) -> None:
+    """Long before the socket would be looked at again."""
+    registry = Registry()
+    with serving(registry) as address, welcomed(address) as peer:
+        peer.subscribe('mutation { changeSlowly(name: "in time") }', "first")
+        peer.ask("{ hello }")
+        registry.change = lambda viewer: rights and replace(viewer, office_ids=frozenset())  # type: ignore[return-value]
+        begun = time.monotonic()
+        peer.subscribe(query)
+        peer.subscribe(query, "2")
+        code, reason = peer.end(admission.RECHECK_SECONDS / 2)
+        assert time.monotonic() - begun < admission.RECHECK_SECONDS / 2
+        assert (code, "changed" in reason, "not known" in reason) == (4403, rights is not None, rights is None)
+    sources.until(lambda found: found.done == ["in time"])
+    time.sleep(0.4)  # as long as the mutation takes
+    assert (sources.done, sources.opened) == (["in time"], 0)
+
+
+@pytest.mark.parametrize("query", ['mutation { changeSlowly(name: "unsure") }', "subscription { silence { number } }"])
+@pytest.mark.parametrize("outage", [ConnectionRefusedError(), KeySetError("The keys cannot be reached.")])
+def test_what_cannot_be_admitted_is_not_run_and_the_socket_stays(query: str, outage: Exception) -> None:
+    registry = Registry()
+    with serving(registry) as address, welcomed(address) as peer:
+        registry.outage = outage
+        peer.subscribe(query)
+        told = peer.hear()
+        assert (told["id"], told["type"]) == ("1", "error")
+        assert told["payload"][0]["extensions"]["code"] == "SERVICE_UNAVAILABLE"
+        registry.outage = None
+        assert peer.ask('mutation { changeSlowly(name: "sure") }') == {"data": {"changeSlowly": "sure"}}
+        assert (sources.done, sources.opened) == (["sure"], 0)
+
+
+def test_an_admission_that_takes_too_long_is_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    registry, entered = Registry(), [0]
+    with serving(registry) as address, welcomed(address) as peer:
+        monkeypatch.setattr(socket, "CHECK_SECONDS", 0.3)
+
+        async def hang(claims: Claims) -> Viewer | None:
+            entered[0] += 1
+            await asyncio.sleep(60)
+            return None
+
+        registry.hang = hang
+        for number in range(3):
+            peer.subscribe("{ hello }", str(number))
+        begun = time.monotonic()
+        told = [peer.hear() for _ in range(3)]
+        assert time.monotonic() - begun < 2
+        assert {one["payload"][0]["extensions"]["code"] for one in told} == {"SERVICE_UNAVAILABLE"}
+        assert entered == [1], "the others stood in line behind it"
 
 
 def test_a_socket_outlives_an_outage_that_is_short(monkeypatch: pytest.MonkeyPatch) -> None:

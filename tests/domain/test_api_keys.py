@@ -54,6 +54,7 @@ def test_a_secret_keeps_all_of_its_randomness_in_a_fixed_form(one: bytes, other:
         ("crm", (), None, Required, "scopes"),
         ("crm", READ * 2, None, InvalidInput, "scopes"),
         ("crm", READ, (), Required, "officeIds"),
+        ("crm", (*READ, PartnerScope.DIRECTORY_WRITE), (UUID(int=3),), InvalidInput, "scopes"),
     ],
 )
 def test_a_key_that_cannot_be_says_which_value_is_to_blame(
@@ -66,7 +67,17 @@ def test_a_key_that_cannot_be_says_which_value_is_to_blame(
 
 def test_names_of_one_to_a_hundred_characters_are_sources() -> None:
     for name in ("x", "x" * 100, "Phones of hq (2)"):
-        check_new_key(name, tuple(PartnerScope), (UUID(int=3),))
+        check_new_key(name, READ, (UUID(int=3),))
+
+
+@pytest.mark.parametrize("name", ["", "x" * 101])
+def test_a_name_of_another_length_is_told_which_lengths_there_are(name: str) -> None:
+    with pytest.raises(InvalidInput, match="1 to 100 characters"):
+        check_new_key(name, READ, None)
+
+
+def test_a_key_of_every_office_may_have_every_scope() -> None:
+    check_new_key("crm", tuple(PartnerScope), None)
 
 
 def test_a_name_is_taken_while_its_key_works_and_there_are_at_most_a_hundred() -> None:

@@ -17,8 +17,8 @@ USUAL = Thresholds(25, 10_000_000)
 HOUR = timedelta(hours=1)
 
 
-def judge(office: Office, *open_alerts: Alert, rise: Rise | None = None) -> Judged:
-    facts = WatchFacts(USUAL, None, open_alerts, {Service.CALLING: 1_600_000})
+def judge(office: Office, *open_alerts: Alert, rise: Rise | None = None, had_universal: bool = True) -> Judged:
+    facts = WatchFacts(USUAL, None, open_alerts, {Service.CALLING: 1_600_000}, had_universal)
     return judge_alerts(office.books, facts, rise)
 
 
@@ -116,6 +116,7 @@ def test_a_commitment_of_nothing_and_universal_credits_that_recharge_say_nothing
     office.funds.recharge.is_enabled = False
     [low] = judge(office).raised
     assert (low.subject, low.current_micros, low.limit_micros) == ("universal", 0, 5_000_000)
+    assert judge(office, had_universal=False) == Judged([], [])
 
 
 def test_it_is_looked_at_again_after_the_next_midnight_or_when_the_cycle_ends() -> None:

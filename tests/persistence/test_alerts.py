@@ -206,6 +206,20 @@ async def configure(hq: Watched, *, on: bool, threshold: str = "5") -> None:
     )
 
 
+async def test_universal_credits_that_never_were_are_not_low(database: Database) -> None:
+    hq = await Watched.open(database, office(), office("berlin", opening_credits_micros=1_000_000))
+    await hq.spend_at("berlin", "2026-03-02", 1)
+    await hq.watch()
+    [low] = await hq.alerts()
+    assert (low.subject, low.current_micros) == ("universal", 0)
+    await configure(hq, on=False, threshold="50")
+    await hq.watch()
+    assert await hq.told() == ["universal active"]
+    await hq.spend_at("hq", "2026-03-02", 1)
+    await hq.watch()
+    assert sorted(alert.current_micros for alert in await hq.alerts()) == [-1_000_000, 0]
+
+
 async def test_universal_credits_are_low_below_the_threshold_while_nothing_refills_them(database: Database) -> None:
     hq = await Watched.open(database, office(opening_credits_micros=7_000_000))
     await hq.spend("2026-03-02", 2)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from uuid import UUID
 
 import pytest
@@ -18,7 +19,6 @@ from domain.stories.watch import watch_due, watch_on_demand
 from persistence.begin import Begin
 from persistence.database import Database
 from persistence.unit import Unit
-from persistence.watching_work import WatchingWork
 from tests.persistence.story import day
 from tests.persistence.watching import Watched, rich
 from tests.proof import assert_books_hold
@@ -79,14 +79,14 @@ async def test_whose_usage_it_was_is_looked_up_again_only_when_the_figures_chang
     hq: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks = 0
-    real = WatchingWork.spending_by_party
+    real = Begin.spending_by_party
 
-    async def look(work: WatchingWork, books: Books, compared: Comparison) -> Sequence[Cause]:
+    async def look(door: Begin, company_id: UUID, office_id: UUID, compared: Comparison) -> Sequence[Cause]:
         nonlocal looks
         looks += 1
-        return await real(work, books, compared)
+        return await real(door, company_id, office_id, compared)
 
-    monkeypatch.setattr(WatchingWork, "spending_by_party", look)
+    monkeypatch.setattr(Begin, "spending_by_party", look)
     await hq.a_quiet_march()
     await hq.spend("2026-04-01", 90, member="ann")
     for now, expected in (("2026-04-04 00:00:03", 1), ("2026-04-05 00:00:03", 2)):
@@ -101,6 +101,55 @@ async def test_whose_usage_it_was_is_looked_up_again_only_when_the_figures_chang
     assert await hq.told() == [f"member:{(await hq.alerts())[0].subject[7:]} active"]
 
 
+class Meanwhile(Begin):
+    """Somebody uses the office's phones while it is looked up whose usage it was."""
+
+    def __init__(self, hq: Watched, *, on: str) -> None:
+        super().__init__(hq.world.database)
+        self._spend = partial(hq.spend, on, 40, member="bob")
+
+    async def spending_by_party(self, company_id: UUID, office_id: UUID, compared: Comparison) -> Sequence[Cause]:
+        async with asyncio.timeout(5):
+            await self._spend()
+        return await super().spending_by_party(company_id, office_id, compared)
+
+
+async def test_who_pays_does_not_wait_while_it_is_looked_up_whose_usage_it_was(hq: Watched) -> None:
+    await hq.a_quiet_march()
+    await hq.spend("2026-04-01", 90, member="ann")
+    assert await watch_due(Meanwhile(hq, on="2026-04-05"), None, day("2026-04-05 12:00:03")) == 1
+    [rise] = await hq.alerts()
+    assert rise.latest_micros == (90_000_000, 40_000_000)
+    assert await hq.due_at() == day("2026-04-06 00:00:02")
+    await assert_books_hold(hq.world.database)
+
+
+async def test_figures_that_change_meanwhile_are_looked_at_once_more_and_the_rest_is_judged(database: Database) -> None:
+    hq = await Watched.open(database, office(opening_credits_micros=200_000_000))
+    await hq.a_quiet_march()
+    await hq.spend("2026-04-01", 90, member="ann")
+    await hq.spend("2026-04-05", 69)
+    now = day("2026-04-05 12:00:03")
+    await watch_due(Meanwhile(hq, on="2026-04-02"), None, now)
+    assert await hq.told() == ["universal active"]
+    assert await hq.due_at() == now + timedelta(seconds=2)
+    await hq.watch("2026-04-05 12:00:06")
+    [rise] = [alert for alert in await hq.alerts() if alert.cause]
+    assert rise.latest_micros == (130_000_000, 40_000_000)
+    assert await hq.due_at() == day("2026-04-06 00:00:02")
+
+
+async def test_a_rise_that_stands_stands_on_while_its_figures_change(hq: Watched) -> None:
+    await hq.a_quiet_march()
+    await hq.spend("2026-04-01", 90, member="ann")
+    await hq.watch("2026-04-05 00:00:03")
+    before = await hq.alerts()
+    await hq.spend("2026-04-03", 1)
+    await watch_due(Meanwhile(hq, on="2026-04-02"), None, hq.world.now + timedelta(seconds=3))
+    assert await hq.alerts() == before
+    assert [alert.state for alert in before] == [ACTIVE]
+
+
 async def test_many_at_once_raise_one_alert(database: Database) -> None:
     hq = await Watched.open(database, office(opening_credits_micros=1_000_000))
     at = hq.world.now + timedelta(hours=1)
@@ -112,7 +161,7 @@ async def test_many_at_once_raise_one_alert(database: Database) -> None:
 async def test_an_office_that_fails_does_not_keep_the_others_waiting(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    hq = await Watched.open(database, office(), office("berlin"), office("lone"))
+    hq = await Watched.open(database, *(office(slug, opening_credits_micros=1) for slug in ("hq", "berlin", "lone")))
     broken_id = await hq.world.office_id("berlin")
     real = Unit.lock_books
 

@@ -120,6 +120,7 @@ async def test_at_most_a_hundred_work_and_those_revoked_do_not_push_them_off_the
         ({"scopes": []}, "REQUIRED", ["scopes"]),
         ({"scopes": ["USAGE_READ", "USAGE_READ"]}, "INVALID", ["scopes"]),
         ({"officeIds": []}, "REQUIRED", ["officeIds"]),
+        ({"officeIds": ["hq"], "scopes": ["USAGE_READ", "DIRECTORY_WRITE"]}, "INVALID", ["scopes"]),
         ({"officeIds": ["hq", "nonsense"]}, "NOT_FOUND", ["officeIds", "1"]),
         ({"officeIds": ["hq", "theirs"]}, "NOT_FOUND", ["officeIds", "1"]),
         ({"officeIds": ["off_" + "0" * 32]}, "NOT_FOUND", ["officeIds", "0"]),
@@ -131,7 +132,7 @@ async def test_what_cannot_be_says_which_value_is_to_blame(
     house = small_house
     named = {"hq": await house.office(), "theirs": f"off_{(await house.neighbour.office_id()).hex}"}
     if "officeIds" in given:
-        given = {"officeIds": [named.get(text, text) for text in given["officeIds"]]}
+        given = given | {"officeIds": [named.get(text, text) for text in given["officeIds"]]}
     answer = await create(house, **given)
     assert (answer["apiKey"], answer["secret"]) == (None, None)
     assert [(error["code"], error["field"]) for error in answer["userErrors"]] == [(code, field)]

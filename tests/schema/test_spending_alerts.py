@@ -1,15 +1,19 @@
 """Spending alerts over the wire: the banner with its cause, who may see it, and dismissing for oneself (R38, R39)."""
 
+import re
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, select, update
 
 from domain.access import PartnerScope, Role, Viewer
+from domain.stories.watch import watch_due
 from domain.usage import DirectoryReference
 from persistence.database import Database
+from persistence.tables.alerts import SPENDING_ALERT
+from persistence.tables.company import OFFICE
 from tests.proof import assert_books_hold
 from tests.schema.conftest import House
 from tests.world import START, World, call, commitment, office
@@ -43,7 +47,7 @@ async def build(database: Database) -> House:
     await world.set_up(
         office(opening_credits_micros=500_000_000),
         office("berlin", opening_credits_micros=500_000_000, commitments=(commitment("1"),)),
-        office("lone"),
+        office("lone", opening_credits_micros=1_000_000),
     )
     neighbour = World(database, slug="globex")
     await neighbour.set_up(office(phone_numbers=(), opening_credits_micros=1_000_000))
@@ -103,6 +107,42 @@ async def test_each_office_has_its_own_and_a_company_admin_sees_all_newest_first
     admin = await house.office_admin("berlin")
     assert {alert["office"]["slug"] for alert in await banners(house, admin)} == {"berlin"}
     assert await banners(house, admin, officeId=await house.office()) is None
+
+
+async def test_only_offices_of_the_caller_are_judged_and_of_one_that_is_asked_for_it_alone(house: House) -> None:
+    async def judged() -> set[str]:
+        mine = OFFICE.c.company_id == house.world.company_id
+        rows = await house.database.rows(select(OFFICE.c.slug).where(mine, OFFICE.c.watch_due_at > house.world.now))
+        return {row.slug for row in rows}
+
+    assert await judged() == set()
+    assert await banners(house, officeId=await house.office("berlin"))
+    assert await judged() == {"berlin"}
+    assert await banners(house, await house.office_admin("lone"))
+    assert await judged() == {"berlin", "lone"}
+    await house.ask(OFFICES, viewer=await house.office_admin("hq", "lone"))
+    assert await judged() == {"hq", "berlin", "lone"}
+
+
+async def test_an_office_that_cannot_be_judged_keeps_nobody_from_the_others(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One of its alerts, which is not shown, is of a kind that this release does not know."""
+    await banners(house, officeId=await house.office("lone"))
+    row = {"kind": "OF_A_LATER_RELEASE", "state": "SUPERSEDED"}
+    async with house.database.writing() as connection:
+        await connection.execute(update(SPENDING_ALERT).values(**row))
+    house.world.now += timedelta(hours=1)
+    await house.world.record(call("poor", house.world.now, office="lone"))
+    found = await banners(house)
+    assert {alert["office"]["slug"] for alert in found} == {"hq", "berlin"}
+    assert await banners(house, officeId=await house.office("lone")) == []
+    told = [record.getMessage() for record in caplog.records if record.name == "schema.context"]
+    assert [bool(re.fullmatch("Incident [0-9a-f]{12}: alerts could not be judged", text)) for text in told] == [
+        True
+    ] * 2
+    with pytest.raises(ExceptionGroup, match="1 of 1 offices"):
+        await watch_due(house.world.begin, house.world.company_id, house.world.now + timedelta(seconds=2))
 
 
 async def test_dismissing_is_for_oneself_alone_and_an_alert_raised_again_is_another(house: House) -> None:

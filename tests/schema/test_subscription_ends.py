@@ -1,15 +1,17 @@
 """Who may subscribe to what, and what is left when a subscription ends or the database is gone for a moment."""
 
 import asyncio
-from contextlib import aclosing
+from contextlib import AsyncExitStack, aclosing
 from itertools import pairwise
 from time import monotonic
+from typing import Any
 
 import pytest
 
 from domain.access import PartnerScope, Role
 from persistence.database import Database
-from schema import live
+from persistence.overview import read_wallets
+from schema import live, subscription
 from schema.live import Standpoint, look_when_changed
 from tests.schema.conftest import NOON, House, build_house
 from tests.schema.following import ALERTS, TOP_UPS, USAGE, WALLETS, Follower, following, refusal, telling
@@ -107,6 +109,47 @@ async def test_the_longer_a_look_takes_the_rarer_it_is(small_house: House) -> No
             await anext(events)
             small_house.changes.tell(small_house.world.company_id, office_ids)
     assert min(after - before for before, after in pairwise(began)) >= 0.8
+
+
+async def test_the_telling_counts_as_the_look_does(small_house: House) -> None:
+    """When events have to wait for their turn to be told, each looks less often too."""
+    began: list[float] = []
+
+    async def look() -> list[int]:
+        began.append(monotonic())
+        return [1, 2]
+
+    office_ids = [await small_house.world.office_id()]
+    async with aclosing(look_when_changed(Standpoint.of(small_house.context()), office_ids, look)) as events:
+        for _ in range(5):
+            await anext(events)
+            await asyncio.sleep(0.1)
+            small_house.changes.tell(small_house.world.company_id, office_ids)
+    assert len(began) == 3
+    assert min(after - before for before, after in pairwise(began)) >= 0.8
+
+
+async def test_followers_of_one_office_share_their_looks(small_house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    house, office, count = small_house, await small_house.office(), [0]
+
+    async def counted(*given: Any, **more: Any) -> Any:
+        count[0] += 1
+        return await read_wallets(*given, **more)
+
+    monkeypatch.setattr(subscription, "read_wallets", counted)
+    limited = await house.office_admin("hq", "berlin")
+    async with AsyncExitStack() as stack:
+        followers = [await stack.enter_async_context(following(house, WALLETS, id=office)) for _ in range(20)]
+        apart = await stack.enter_async_context(following(house, WALLETS, limited, id=office))
+        for follower in (*followers, apart):
+            await follower.until(lambda told: len(told) == 3)
+        count[0] = 0
+        await house.world.record(call("for all", NOON))
+        for follower in (*followers, apart):
+            told = await follower.until(lambda told: len(told) > 3)
+            assert told[3:] == apart.told[3:]
+        assert 2 <= count[0] <= 12, "of their own they would have been 21"
+    assert house.changes.looks._shared == {}
 
 
 async def test_a_database_that_is_gone_for_a_moment_ends_nothing(

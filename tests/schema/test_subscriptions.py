@@ -12,6 +12,7 @@ from domain.access import Role
 from domain.stories.charge import reverse_usage
 from domain.stories.watch import watch_due
 from domain.usage import AiAgentMode, AiAgentSession, UsageEvent
+from persistence import looks
 from persistence.begin import Begin
 from persistence.database import Database
 from persistence.tables.alerts import SPENDING_ALERT
@@ -79,7 +80,7 @@ async def test_each_wallet_is_told_at_the_beginning_and_then_those_whose_figures
 async def test_a_commit_of_this_process_is_told_without_waiting_for_the_next_look(house: House) -> None:
     async with following(house, WALLETS, id=await house.office()) as follower:
         await follower.until(lambda told: len(told) == 3)
-        await asyncio.sleep(live.LEAST_SECONDS)
+        await asyncio.sleep(looks.LEAST_SECONDS)
         async with asyncio.timeout(live.SAFETY_SECONDS / 2):
             await house.world.record(call("soon", NOON))
             await follower.until(lambda told: len(told) == 4)
