@@ -62,7 +62,7 @@ class Cause(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alert:
-    """One alert of an office, with its figures as they were when it was raised."""
+    """One alert of an office. A rise keeps the figures that it was raised with; those of the others follow."""
 
     id: UUID
     kind: AlertKind
@@ -132,24 +132,20 @@ def settle_rise(open_alerts: Sequence[Alert], found: Alert | None, now: datetime
 def settle_level(standing: Alert | None, found: Alert | None, now: datetime) -> list[Alert]:
     """What becomes of the one open alert of a commitment, an allowance or universal credits, a new one last.
 
-    A higher step ends it and is raised; a lower one is followed down with its figures, silently (R39).
+    A higher step ends it and is raised; else it shows the figures of now, silently, and a lower step too (R39).
     """
     if standing is None:
         return [] if found is None else [found]
     if found is None:
         return [end(standing, now)]
-    before, after = standing.used_percent or 0, found.used_percent or 0
-    if after > before:
+    if (found.used_percent or 0) > (standing.used_percent or 0):
         return [end(standing, now), found]
-    if after == before:
-        return []
-    return [
-        replace(
-            standing,
-            used_percent=found.used_percent,
-            current_micros=found.current_micros,
-            limit_micros=found.limit_micros,
-            spent_quantity=found.spent_quantity,
-            committed_quantity=found.committed_quantity,
-        )
-    ]
+    followed = replace(
+        standing,
+        used_percent=found.used_percent,
+        current_micros=found.current_micros,
+        limit_micros=found.limit_micros,
+        spent_quantity=found.spent_quantity,
+        committed_quantity=found.committed_quantity,
+    )
+    return [] if followed == standing else [followed]

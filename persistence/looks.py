@@ -4,7 +4,7 @@ Hundreds may follow one busy office. They must not keep the database, or this pr
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Hashable
 from contextlib import asynccontextmanager
 from time import monotonic
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -88,7 +88,7 @@ class Looks:
     @asynccontextmanager
     async def shared(
         self, question: Hashable, look: Callable[[], Awaitable[T]]
-    ) -> AsyncIterator[Callable[[], Awaitable[Found[T]]]]:
+    ) -> AsyncIterator[Callable[[], Coroutine[Any, Any, Found[T]]]]:
         """For who follows `question`: how to have it looked at. The look of the first of them serves all: it finds the
         same whoever asks."""
         one: SharedLook[T] = self._shared.setdefault(question, SharedLook(self._turn, look))

@@ -91,8 +91,8 @@ async def _plan_usage(root: "SpendingAlert", info: Info) -> PlanUsage | None:
 
 
 @strawberry.type(
-    description="Something about an office's spending that somebody should know, with its figures as they were when it"
-    " was raised. It is raised once, and again only after what it is about was over."
+    description="Something about an office's spending that somebody should know. It is raised once, and again only"
+    " after what it is about was over. A rise keeps the figures that it was raised with; the others show those of now."
 )
 class SpendingAlert(Node):
     row: strawberry.Private[AnyRow]

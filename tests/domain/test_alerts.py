@@ -121,6 +121,12 @@ def test_figures_follow_down_with_the_step() -> None:
     assert (moved.used_percent, moved.current_micros) == (80, 80_000_000)
 
 
+def test_figures_follow_within_a_step_too() -> None:
+    standing = used(80)
+    [moved] = settle_level(standing, replace(used(80), current_micros=85_000_000), START)
+    assert (moved.id, moved.used_percent, moved.current_micros) == (standing.id, 80, 85_000_000)
+
+
 def test_universal_credits_have_no_steps() -> None:
     low = replace(used(80), used_percent=None)
     assert settle_level(low, replace(used(80), used_percent=None), START) == []
