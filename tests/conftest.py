@@ -81,7 +81,8 @@ class FreshDatabases:
         name = f"test_{os.getpid()}_{os.urandom(4).hex()}"
         self._made.append(name)
         administration = url.set(database="postgres").render_as_string(hide_password=False)
-        await _administer(administration, f"CREATE DATABASE {name} TEMPLATE {url.database}")
+        # Copied as files: by its log, as it would be by default, takes five times as long.
+        await _administer(administration, f"CREATE DATABASE {name} TEMPLATE {url.database} STRATEGY FILE_COPY")
         return url.set(database=name).render_as_string(hide_password=False)
 
     async def drop(self) -> None:

@@ -1,5 +1,6 @@
 """Charts say what the list says, from whichever source, for any question."""
 
+import os
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -24,6 +25,9 @@ from persistence.summary import SummaryRow, read_usage_summary, sum_up
 from tests.conftest import FreshDatabases
 from tests.persistence.charting import NUMBERS, ZONES, Look, as_plain, local_midnight, look, plainly, tell
 from tests.persistence.test_reads import _fits
+
+EXAMPLES = int(os.environ.get("FAREBOX_TEST_EXAMPLES", "100"))
+"""More of them, and the laws are looked at for longer."""
 
 MONTHS = (202512, 202601, 202602, 202603, 202604, 202605)
 
@@ -174,13 +178,13 @@ async def _agrees_with_the_list(charted: Charted, data: st.DataObject) -> None:
     )
 
 
-@settings(max_examples=120)
+@settings(max_examples=EXAMPLES // 3)
 @given(data=st.data())
 async def test_any_chart_is_what_a_plain_look_at_the_list_finds(charted: Charted, data: st.DataObject) -> None:
     await _agrees_with_the_list(charted, data)
 
 
-@settings(max_examples=30)
+@settings(max_examples=EXAMPLES // 10)
 @given(data=st.data())
 async def test_so_it_is_on_postgresql(on_postgresql: Charted, data: st.DataObject) -> None:
     await _agrees_with_the_list(on_postgresql, data)
@@ -203,19 +207,19 @@ async def _is_the_same_from_every_source(charted: Charted, data: st.DataObject) 
     return able
 
 
-@settings(max_examples=120)
+@settings(max_examples=EXAMPLES // 3)
 @given(data=st.data())
 async def test_every_source_that_can_answer_gives_the_same_answer(charted: Charted, data: st.DataObject) -> None:
     await _is_the_same_from_every_source(charted, data)
 
 
-@settings(max_examples=30)
+@settings(max_examples=EXAMPLES // 10)
 @given(data=st.data())
 async def test_so_does_it_on_postgresql(on_postgresql: Charted, data: st.DataObject) -> None:
     await _is_the_same_from_every_source(on_postgresql, data)
 
 
-@settings(max_examples=50)
+@settings(max_examples=EXAMPLES // 4)
 @given(data=st.data())
 async def test_what_is_compared_with_a_cycle_is_the_cycle_before(charted: Charted, data: st.DataObject) -> None:
     question, scope = data.draw(questions(charted, compares=True)), _scope(charted, data)
