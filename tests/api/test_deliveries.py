@@ -148,7 +148,7 @@ async def test_receivers_that_let_their_time_run_out_rest_and_leave_the_places_t
     partner: Partner, receiver: Receiver
 ) -> None:
     """Nine of them would take all eight places of every run."""
-    deliveries = Deliveries(partner.world.database, BOX, allows_private=True, attempt_seconds=0.5)
+    deliveries = Deliveries(partner.world.database, BOX, allows_private=True, attempt_seconds=2.0)
     for number in range(9):
         await partner.endpoint(receiver.url(f"/dead/{number}"))
     receiver.always = Answer(seconds=10)
