@@ -37,6 +37,8 @@ RENEW_SECONDS = 60.0
 """Nobody waits for this job: whoever meets a due office renews it himself (R9)."""
 STOP_SECONDS = 10.0
 """So long the worker may finish what it has begun. What it then leaves is claimed for a while, and taken up after."""
+LONGEST_REST_SECONDS = 30.0
+"""After a run that took long, of a job that rests by its length."""
 SETTLERS = 4
 """So many runs of one job at once: a processor that hangs does not keep later top-ups waiting."""
 
@@ -55,6 +57,11 @@ class Job(NamedTuple):
     most_at_once: int = 1
     rest_seconds: float = 0.0
     """After a run that did not fail."""
+    rests_as_long: float = 0.0
+    """And so many times as long as the run took: a job that holds what payers wait for leaves them most of the time."""
+
+    def rest_after(self, seconds: float) -> float:
+        return max(self.rest_seconds, min(self.rests_as_long * seconds, LONGEST_REST_SECONDS))
 
 
 def jobs(door: Door, processors: Processors, deliveries: Deliveries) -> tuple[Job, ...]:
@@ -92,6 +99,7 @@ def jobs(door: Door, processors: Processors, deliveries: Deliveries) -> tuple[Jo
             "offices watched for alerts",
             lambda now: watch_due(door, None, now),
             is_due=lambda due: due.alerts,
+            rests_as_long=4.0,  # it locks office after office, and a busy one is due again in two seconds
         ),
         Job(
             "deliver",
@@ -181,13 +189,15 @@ class Worker:
                 task.add_done_callback(self._running.pop)
 
     async def _run(self, job: Job) -> None:
+        begun = time.monotonic()
         try:
             count = await job.run(self._clock())
         except Exception as error:
             self._failed(job, error)
             return
         self._failures.pop(job.name, None)
-        self._rests_until[job.name] = time.monotonic() + job.rest_seconds
+        ended = time.monotonic()
+        self._rests_until[job.name] = ended + job.rest_after(ended - begun)
         if count:
             self.wake()  # there may be more than one run takes
 

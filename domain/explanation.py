@@ -19,7 +19,7 @@ from domain.catalogue import (
     WalletKind,
     WalletSource,
 )
-from domain.money import MICRO_DIGITS, NANO_DIGITS, Micros, Nanos, decimal_text
+from domain.money import NANO_DIGITS, Micros, Nanos, decimal_text, money_text
 from domain.periods import YearMonth
 from domain.rates import Increment
 from domain.waterfall import COMMITMENT_BIT, PLAN_BIT, UNIVERSAL_BIT, Coverage, Payment
@@ -135,18 +135,10 @@ def _down(numerator: int, denominator: int) -> int:
     return quotient if (numerator < 0) == (denominator < 0) else -quotient
 
 
-def money_text(micros: Micros, currency: str) -> str:
-    """For a person: `0.12 USD`, at least two decimals and no zeros behind them."""
-    return f"{_trimmed(decimal_text(micros, MICRO_DIGITS))} {currency}"
-
-
 def rate_text(nanos: Nanos, currency: str) -> str:
-    return f"{_trimmed(decimal_text(nanos, NANO_DIGITS))} {currency}"
-
-
-def _trimmed(text: str) -> str:
-    whole, _, fraction = text.partition(".")
-    return f"{whole}.{fraction.rstrip('0').ljust(2, '0')}"
+    """For a person: `0.0115 USD`, at least two decimals and no zeros behind them."""
+    whole, _, fraction = decimal_text(nanos, NANO_DIGITS).partition(".")
+    return f"{whole}.{fraction.rstrip('0').ljust(2, '0')} {currency}"
 
 
 def explain(charge: Paid, currency: str) -> list[str]:

@@ -130,14 +130,9 @@ def _cause_of(row: Any) -> Cause | None:
 # ---------- for viewers ----------
 
 
-async def read_alerts(
-    database: Database, scope: Scope, *, subject: str, include_dismissed: bool, office_id: UUID | None = None
-) -> Sequence[Row[Any]]:
-    """Those that are shown, of one office or of all, last raised first and at most 100; dismissed ones are the viewer's
-    own."""
+async def read_alerts(database: Database, scope: Scope, *, subject: str, include_dismissed: bool) -> Sequence[Row[Any]]:
+    """Those that are shown, last raised first and at most 100; dismissed ones are the viewer's own."""
     statement = _alerts(scope, subject).where(SPENDING_ALERT.c.state == AlertState.ACTIVE.value)
-    if office_id is not None:
-        statement = statement.where(SPENDING_ALERT.c.office_id == office_id)
     if not include_dismissed:
         statement = statement.where(ALERT_DISMISSAL.c.alert_id.is_(None))
     return await database.rows(statement.limit(MAX_ALERTS))
@@ -170,6 +165,8 @@ def _alerts(scope: Scope, subject: str) -> Select[Any]:
         select(
             table,
             COMPANY.c.currency,
+            table.c.cause_member_id.label("member_id"),
+            table.c.cause_group_id.label("group_id"),
             *(MEMBER.c[name].label(f"member_{name}") for name in MEMBER_COLUMNS),
             *(GROUP.c[name].label(f"group_{name}") for name in GROUP_COLUMNS),
             ALERT_DISMISSAL.c.alert_id.is_not(None).label("is_dismissed"),

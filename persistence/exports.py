@@ -19,8 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.access import Scope, Viewer
 from domain.activity import Change, act
-from domain.explanation import money_text
-from domain.money import Micros
+from domain.money import Micros, money_text
 from persistence.activity import insert_activity
 from persistence.database import Database
 from persistence.history import HistoryFilter, fitting, is_either_end, narrowed_offices, sum_history

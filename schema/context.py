@@ -4,7 +4,7 @@ Made by the edge for every request. The clock is read there; all of a request se
 """
 
 import logging
-from asyncio import Task, ensure_future
+from asyncio import Task, ensure_future, shield
 from collections.abc import Awaitable, Callable, Collection, Coroutine
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -68,13 +68,16 @@ class Context:
         object.__setattr__(self, "loaders", Loaders(self.database, self.scope, self.now))
 
     def renewed(self, scope: Scope | None = None) -> Awaitable[object]:
-        """To be awaited before balances or cycles are read: once a request and scope, whoever asks"
-        " first (R9)."""
+        """To be awaited before balances or cycles are read: once a request and scope, whoever asks first (R9).
+
+        Shielded, as all that several fields wait for: the executor breaks off the siblings of a field that failed, and
+        would break off with them what others still wait for.
+        """
         scope = scope or self.scope
         if scope not in self._renewals:
             due = self.renew_due(scope, self.now) if scope.company_id else _nothing()
             self._renewals[scope] = ensure_future(due)
-        return self._renewals[scope]
+        return shield(self._renewals[scope])
 
     def watched(self, office_id: UUID | None = None) -> Awaitable[object]:
         """To be awaited before alerts are read: those that wait are judged first, of this office or of the caller's,
@@ -82,7 +85,7 @@ class Context:
         if office_id not in self._watches:
             office_ids = self.scope.office_ids if office_id is None else frozenset({office_id})
             self._watches[office_id] = ensure_future(self._watch(office_ids))
-        return self._watches[office_id]
+        return shield(self._watches[office_id])
 
     async def _watch(self, office_ids: Collection[UUID] | None) -> None:
         if self.scope.company_id is None:

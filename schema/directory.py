@@ -122,6 +122,34 @@ def group_of(row: AnyRow) -> Group:
     )
 
 
+def member_of_record(row: AnyRow) -> Member | None:
+    """The member of a row of history or of an alert, which carries what is shown of him."""
+    if row.member_id is None:
+        return None
+    return Member(
+        id=encode(IdKind.MEMBER, row.member_id),
+        office_key=row.member_office_id,
+        external_id=row.member_external_id,
+        name=row.member_name,
+        address=row.member_email,
+        is_active=row.member_is_active,
+    )
+
+
+def group_of_record(row: AnyRow) -> Group | None:
+    """The same of a group."""
+    if row.group_id is None:
+        return None
+    return Group(
+        id=encode(IdKind.GROUP, row.group_id),
+        office_key=row.group_office_id,
+        external_id=row.group_external_id,
+        name=row.group_name,
+        kind=GroupKind(row.group_kind),
+        is_active=row.group_is_active,
+    )
+
+
 def contact_of(row: AnyRow) -> Contact:
     return Contact(
         id=encode(IdKind.CONTACT, row.id),
@@ -129,6 +157,19 @@ def contact_of(row: AnyRow) -> Contact:
         name=row.name,
         phone_numbers=[PhoneNumber(number) for number in row.phone_numbers],
         is_active=row.is_active,
+    )
+
+
+def contact_of_record(row: AnyRow) -> Contact | None:
+    """The same of a contact."""
+    if row.contact_id is None:
+        return None
+    return Contact(
+        id=encode(IdKind.CONTACT, row.contact_id),
+        external_id=row.contact_external_id,
+        name=row.contact_name,
+        phone_numbers=[PhoneNumber(number) for number in row.contact_phone_numbers],
+        is_active=row.contact_is_active,
     )
 
 

@@ -4,6 +4,7 @@ What a request asks for one by one (the offices behind `node`, the wallets of ea
 statement. Lists themselves do not go through here: a page of history is one joined row a record.
 """
 
+from asyncio import shield
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Hashable, Sequence
 from datetime import datetime
@@ -39,9 +40,20 @@ from persistence.top_up_list import read_top_ups
 from persistence.webhooks import read_webhook_deliveries, read_webhook_endpoints
 
 AnyRow = Row[Any]
-ById = DataLoader[UUID, AnyRow | None]
 K = TypeVar("K", bound=Hashable)
 Side = TypeVar("Side")
+V = TypeVar("V")
+
+
+class Loader(DataLoader[K, V]):
+    """What several fields wait for is read once, and read to its end: the executor breaks off the siblings of a field
+    that failed, and others may wait for the same."""
+
+    def load(self, key: K) -> Awaitable[V]:
+        return shield(super().load(key))
+
+
+ById = Loader[UUID, AnyRow | None]
 
 
 class Newest(NamedTuple):
@@ -76,7 +88,7 @@ class Loaders:
             found = {row.id: row for row in await read(self._database, self._scope, ids=ids)}
             return [found.get(wanted) for wanted in ids]
 
-        return DataLoader(load_fn=load)
+        return Loader(load_fn=load)
 
     @cached_property
     def offices(self) -> ById:
@@ -135,14 +147,14 @@ class Loaders:
         return self._by_id(read_top_ups)
 
     @cached_property
-    def refundable(self) -> DataLoader[UUID, Micros]:
+    def refundable(self) -> Loader[UUID, Micros]:
         """By top-up."""
 
         async def load(ids: list[UUID]) -> list[Micros]:
             found = await read_refundable(self._database, self._scope, ids=ids)
             return [found.get(wanted, 0) for wanted in ids]
 
-        return DataLoader(load_fn=load)
+        return Loader(load_fn=load)
 
     @cached_property
     def payment_methods(self) -> ById:
@@ -161,7 +173,7 @@ class Loaders:
         return self._by_id(read_webhook_deliveries)
 
     @cached_property
-    def can_spend(self) -> DataLoader[UUID, bool]:
+    def can_spend(self) -> Loader[UUID, bool]:
         """By office; false for one that is not visible."""
 
         async def load(office_ids: list[UUID]) -> list[bool]:
@@ -169,28 +181,28 @@ class Loaders:
             found = {row.office_id: bool(row.can_spend) for row in rows}
             return [found.get(office_id, False) for office_id in office_ids]
 
-        return DataLoader(load_fn=load)
+        return Loader(load_fn=load)
 
     @cached_property
-    def spending(self) -> DataLoader[UUID, Spending | None]:
+    def spending(self) -> Loader[UUID, Spending | None]:
         """By office: what forecasts are made from."""
 
         async def load(office_ids: list[UUID]) -> list[Spending | None]:
             found = await read_spending(self._database, self._scope, office_ids=office_ids, now=self._now)
             return [found.get(office_id) for office_id in office_ids]
 
-        return DataLoader(load_fn=load)
+        return Loader(load_fn=load)
 
     @cached_property
-    def billings(self) -> DataLoader[UUID, Billing | None]:
+    def billings(self) -> Loader[UUID, Billing | None]:
         async def load(office_ids: list[UUID]) -> list[Billing | None]:
             found = await read_billings(self._database, self._scope, office_ids=office_ids, now=self._now)
             return [found.get(office_id) for office_id in office_ids]
 
-        return DataLoader(load_fn=load)
+        return Loader(load_fn=load)
 
     @cached_property
-    def auto_recharges(self) -> DataLoader[UUID, OfficeRecharge | None]:
+    def auto_recharges(self) -> Loader[UUID, OfficeRecharge | None]:
         """By office."""
 
         async def load(office_ids: list[UUID]) -> list[OfficeRecharge | None]:
@@ -198,35 +210,35 @@ class Loaders:
             found = {recharge.office_id: recharge for recharge in read}
             return [found.get(office_id) for office_id in office_ids]
 
-        return DataLoader(load_fn=load)
+        return Loader(load_fn=load)
 
     @cached_property
-    def office_numbers(self) -> DataLoader[UUID, list[AnyRow]]:
+    def office_numbers(self) -> Loader[UUID, list[AnyRow]]:
         async def load(office_ids: list[UUID]) -> list[list[AnyRow]]:
             rows = await read_office_numbers(self._database, self._scope, office_ids=office_ids)
             return grouped(office_ids, rows, lambda row: row.office_id)
 
-        return DataLoader(load_fn=load)
+        return Loader(load_fn=load)
 
     @cached_property
-    def wallets_of_office(self) -> DataLoader[UUID, list[AnyRow]]:
+    def wallets_of_office(self) -> Loader[UUID, list[AnyRow]]:
         async def load(office_ids: list[UUID]) -> list[list[AnyRow]]:
             rows = await read_wallets(self._database, self._scope, now=self._now, office_ids=office_ids)
             return grouped(office_ids, rows, lambda row: row.office_id)
 
-        return DataLoader(load_fn=load)
+        return Loader(load_fn=load)
 
     @cached_property
-    def alerts_of_office(self) -> DataLoader[AlertOf, list[AnyRow]]:
+    def alerts_of_office(self) -> Loader[AlertOf, list[AnyRow]]:
         async def read(subject: str, keys: list[AlertOf]) -> list[list[AnyRow]]:
             ids = [key.id for key in keys]
             rows = await read_alerts_of_offices(self._database, self._scope, subject=subject, office_ids=ids)
             return grouped(ids, rows, lambda row: row.office_id)
 
-        return DataLoader(load_fn=partial(_each, lambda key: key.subject, read))
+        return Loader(load_fn=partial(_each, lambda key: key.subject, read))
 
     @cached_property
-    def alerts(self) -> DataLoader[AlertOf, AnyRow | None]:
+    def alerts(self) -> Loader[AlertOf, AnyRow | None]:
         async def load(keys: list[AlertOf]) -> list[AnyRow | None]:
             found: dict[AlertOf, AnyRow] = {}
             for subject in {key.subject for key in keys}:
@@ -235,34 +247,34 @@ class Loaders:
                 found |= {AlertOf(row.id, subject): row for row in rows}
             return [found.get(key) for key in keys]
 
-        return DataLoader(load_fn=load)
+        return Loader(load_fn=load)
 
     @cached_property
-    def billing_cycles(self) -> DataLoader[Newest, list[AnyRow]]:
+    def billing_cycles(self) -> Loader[Newest, list[AnyRow]]:
         async def read(limit: int, keys: list[Newest]) -> list[list[AnyRow]]:
             ids = [key.id for key in keys]
             rows = await read_billing_cycles(self._database, self._scope, office_ids=ids, now=self._now, limit=limit)
             return grouped(ids, rows, lambda row: row.office_id)
 
-        return DataLoader(load_fn=partial(_each, lambda key: key.limit, read))
+        return Loader(load_fn=partial(_each, lambda key: key.limit, read))
 
     @cached_property
-    def wallet_cycles(self) -> DataLoader[Newest, list[AnyRow]]:
+    def wallet_cycles(self) -> Loader[Newest, list[AnyRow]]:
         async def read(limit: int, keys: list[Newest]) -> list[list[AnyRow]]:
             ids = [key.id for key in keys]
             rows = await read_wallet_cycles(self._database, self._scope, wallet_ids=ids, now=self._now, limit=limit)
             return grouped(ids, rows, lambda row: row.wallet_id)
 
-        return DataLoader(load_fn=partial(_each, lambda key: key.limit, read))
+        return Loader(load_fn=partial(_each, lambda key: key.limit, read))
 
     @cached_property
-    def plan_usage_of_office(self) -> DataLoader[InMonth, list[AnyRow]]:
+    def plan_usage_of_office(self) -> Loader[InMonth, list[AnyRow]]:
         async def read(month: int | None, keys: list[InMonth]) -> list[list[AnyRow]]:
             ids = [key.office_id for key in keys]
             rows = await read_plan_usage(self._database, self._scope, office_ids=ids, now=self._now, month=month)
             return grouped(ids, rows, lambda row: row.office_id)
 
-        return DataLoader(load_fn=partial(_each, lambda key: key.month, read))
+        return Loader(load_fn=partial(_each, lambda key: key.month, read))
 
 
 async def _each(

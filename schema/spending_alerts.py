@@ -154,6 +154,8 @@ def spending_alert_of(row: AnyRow) -> SpendingAlert:
 
 
 def _cause(alert: Alert, row: AnyRow) -> SpendingCause | None:
+    from schema.directory import group_of_record, member_of_record  # it has offices, and they have alerts
+
     cause = alert.cause
     if cause is None:
         return None
@@ -162,39 +164,11 @@ def _cause(alert: Alert, row: AnyRow) -> SpendingCause | None:
         service=Service(key) if dimension is Dimension.SERVICE else None,
         usage_type=UsageType(key) if dimension is Dimension.USAGE_TYPE else None,
         region_code=CountryCode(key) if dimension is Dimension.REGION else None,
-        member=_member(row) if dimension is Dimension.MEMBER else None,
-        group=_group(row) if dimension is Dimension.GROUP else None,
+        member=member_of_record(row),
+        group=group_of_record(row),
         current=money(cause.current_micros, row.currency),
         previous=money(cause.previous_micros, row.currency),
         share_percent=decimal_tenths(share_tenths(cause, alert.rise_micros)),
-    )
-
-
-def _member(row: AnyRow) -> "Member":
-    """A bill shows who used the office's phones, of whatever office he is."""
-    from schema.directory import Member
-
-    return Member(
-        id=encode(IdKind.MEMBER, row.cause_member_id),
-        office_key=row.member_office_id,
-        external_id=row.member_external_id,
-        name=row.member_name,
-        address=row.member_email,
-        is_active=row.member_is_active,
-    )
-
-
-def _group(row: AnyRow) -> "Group":
-    from schema.directory import Group
-    from schema.words import GroupKind
-
-    return Group(
-        id=encode(IdKind.GROUP, row.cause_group_id),
-        office_key=row.group_office_id,
-        external_id=row.group_external_id,
-        name=row.group_name,
-        kind=GroupKind(row.group_kind),
-        is_active=row.group_is_active,
     )
 
 

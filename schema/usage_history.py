@@ -1,6 +1,6 @@
 """The usage history: what to look for, the list, and its totals."""
 
-from asyncio import Task, ensure_future
+from asyncio import Task, ensure_future, shield
 from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
@@ -120,7 +120,7 @@ class Sums:
         if self._reading is None:
             context = self._context
             self._reading = ensure_future(read_history_totals(context.database, context.scope, wanted=self._wanted))
-        return await self._reading
+        return await shield(self._reading)
 
     async def count(self) -> int:
         return (await self.read()).record_count

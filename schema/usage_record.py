@@ -19,7 +19,14 @@ from domain.usage_records import UsageRecordState, state_of
 from domain.waterfall import Coverage
 from schema.allocations import Allocation, AppliedRate, allocations_shown, rate_of_row
 from schema.context import Info
-from schema.directory import Contact, Group, Member
+from schema.directory import (
+    Contact,
+    Group,
+    Member,
+    contact_of_record,
+    group_of_record,
+    member_of_record,
+)
 from schema.ids import IdKind, decode, encode
 from schema.loaders import AnyRow
 from schema.nodes import Node
@@ -27,13 +34,12 @@ from schema.office import Office, office_of_record
 from schema.scalars import (
     BigInt,
     Money,
-    PhoneNumber,
     Quantity,
     TelephonyAddress,
     money,
 )
 from schema.usage_details import UsageDetails, address_from, address_to, details_of
-from schema.words import Direction, GroupKind, Service, UsageType, WalletSource, describe
+from schema.words import Direction, Service, UsageType, WalletSource, describe
 
 describe(
     UsageRecordState,
@@ -160,9 +166,9 @@ def record_of(row: AnyRow) -> UsageRecord:
         recorded_at=row.recorded_at,
         billing_month=YearMonth.from_number(row.month),
         is_booked_late=row.is_booked_late,
-        member=_member(row),
-        group=_group(row),
-        contact=_contact(row),
+        member=member_of_record(row),
+        group=group_of_record(row),
+        contact=contact_of_record(row),
         phone_number=_own_number(row),
         duration_seconds=row.duration_seconds,
         quantity=Quantity(value=BigInt(row.quantity), unit=unit),
@@ -170,44 +176,6 @@ def record_of(row: AnyRow) -> UsageRecord:
         list_price=money(row.list_price_micros, row.currency),
         cost=money(row.cost_micros, row.currency),
         wallet_sources=sources_of(service, row.sources),
-    )
-
-
-def _member(row: AnyRow) -> Member | None:
-    if row.member_id is None:
-        return None
-    return Member(
-        id=encode(IdKind.MEMBER, row.member_id),
-        office_key=row.member_office_id,
-        external_id=row.member_external_id,
-        name=row.member_name,
-        address=row.member_email,
-        is_active=row.member_is_active,
-    )
-
-
-def _group(row: AnyRow) -> Group | None:
-    if row.group_id is None:
-        return None
-    return Group(
-        id=encode(IdKind.GROUP, row.group_id),
-        office_key=row.group_office_id,
-        external_id=row.group_external_id,
-        name=row.group_name,
-        kind=GroupKind(row.group_kind),
-        is_active=row.group_is_active,
-    )
-
-
-def _contact(row: AnyRow) -> Contact | None:
-    if row.contact_id is None:
-        return None
-    return Contact(
-        id=encode(IdKind.CONTACT, row.contact_id),
-        external_id=row.contact_external_id,
-        name=row.contact_name,
-        phone_numbers=[PhoneNumber(number) for number in row.contact_phone_numbers],
-        is_active=row.contact_is_active,
     )
 
 

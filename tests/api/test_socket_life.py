@@ -115,12 +115,11 @@ def test_what_cannot_be_admitted_is_not_run_and_the_socket_stays(query: str, out
 
 
 def test_an_admission_that_takes_too_long_is_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    registry, entered = Registry(), [0]
+    registry = Registry()
     with serving(registry) as address, welcomed(address) as peer:
-        monkeypatch.setattr(socket, "CHECK_SECONDS", 0.3)
+        monkeypatch.setattr(socket, "CHECK_SECONDS", 1.5)
 
         async def hang(claims: Claims) -> Viewer | None:
-            entered[0] += 1
             await asyncio.sleep(60)
             return None
 
@@ -129,9 +128,8 @@ def test_an_admission_that_takes_too_long_is_an_answer(monkeypatch: pytest.Monke
             peer.subscribe("{ hello }", str(number))
         begun = time.monotonic()
         told = [peer.hear() for _ in range(3)]
-        assert time.monotonic() - begun < 2
+        assert time.monotonic() - begun < 4, "the others waited their turn, and then as long again"
         assert {one["payload"][0]["extensions"]["code"] for one in told} == {"SERVICE_UNAVAILABLE"}
-        assert entered == [1], "the others stood in line behind it"
 
 
 def test_a_socket_outlives_an_outage_that_is_short(monkeypatch: pytest.MonkeyPatch) -> None:

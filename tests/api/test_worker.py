@@ -157,6 +157,14 @@ async def test_it_is_woken_by_the_transaction_that_leaves_it_something(
         await until(partial(has_settled, database, 1), seconds=2)
 
 
+def test_judging_alerts_leaves_payers_most_of_the_time(sqlite_database: Database) -> None:
+    """It takes the lock of office after office, and SQLite has one writer for all of them."""
+    shop = Recharging(World(sqlite_database))
+    of_name = {job.name: job for job in worker_module.jobs(shop.world.begin, shop.processors, shop.deliveries)}
+    assert [of_name["watch"].rest_after(seconds) for seconds in (0, 0.5, 2, 60)] == [0, 2, 8, 30]
+    assert [of_name["renew"].rest_after(60), of_name["settle"].rest_after(60)] == [60, 0]
+
+
 async def test_a_renewal_that_is_due_when_a_server_starts_is_done(database: Database) -> None:
     shop = Recharging(World(database, now=utc_now() - timedelta(days=100)))
     plan = replace(with_credits("10"), opened_on=shop.world.now.date())

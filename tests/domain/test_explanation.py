@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.catalogue import Service, UsageType, WalletSource
-from domain.explanation import Paid, allocations_of, explain, money_text
+from domain.explanation import Paid, allocations_of, explain
+from domain.money import money_text
 from domain.rates import Increment
 from domain.waterfall import Coverage, Payment, allocate
 
