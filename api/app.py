@@ -51,7 +51,7 @@ def build_app(
     """`resolve` finds the viewer a token names, `find_key` that of an API key; `context_for` makes what resolvers read,
     anew for each request."""
     page = GraphiQLPage(settings) if settings.serves_graphiql else None
-    operations = Operations(schema, context_for=context_for, has_introspection=settings.introspection)
+    operations = Operations(schema, context_for=context_for, has_introspection=settings.serves_introspection)
     authenticator = Authenticator(settings, resolve, find_key=find_key)
     routes: list[BaseRoute] = [
         Route("/graphql", GraphQLEndpoint(operations, authenticator=authenticator, clock=clock, page=page)),

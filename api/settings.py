@@ -4,6 +4,7 @@ A setting that cannot be used stops the start and says which variable it is and 
 value itself is never repeated, because it may be a secret.
 """
 
+import re
 from enum import StrEnum
 from ipaddress import ip_network
 from pathlib import Path
@@ -11,9 +12,10 @@ from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode, SettingsConfigDict
 
 from api.database_url import DEFAULT_DATABASE_URL, normalise_database_url
+from api.limits import Limits
 from api.secret_key import MIN_KEY_BYTES, KeyFileError, kept_secret_key
 
 PREFIX = "FAREBOX_"
@@ -28,6 +30,18 @@ class Environment(StrEnum):
     PRODUCTION = "production"
 
 
+class LogFormat(StrEnum):
+    JSON = "json"
+    CONSOLE = "console"
+
+
+class LogLevel(StrEnum):
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
 class Payments(StrEnum):
     SANDBOX = "sandbox"
     STRIPE = "stripe"
@@ -37,7 +51,7 @@ class SettingsError(Exception):
     """One line for each variable that cannot be used: its name, and what to write."""
 
 
-class Settings(BaseSettings):
+class Settings(Limits):
     """Read with `load_settings`, which also sees to the secret key."""
 
     model_config = SettingsConfigDict(
@@ -48,6 +62,8 @@ class Settings(BaseSettings):
     database_url: str = DEFAULT_DATABASE_URL
     secret_key: SecretStr | None = None
     """Signs HS256 tokens. At least 32 bytes."""
+    previous_secret_key: SecretStr | None = None
+    """What it signed and sealed is still good: while keys are changed."""
     public_url: str | None = None
     """How callers reach this server, without a slash at the end."""
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = ()
@@ -72,9 +88,31 @@ class Settings(BaseSettings):
 
     graphiql: bool | None = None
     """Whether a browser gets GraphiQL at /graphql; by default in local runs only."""
-    introspection: bool = True
+    introspection: bool | None = None
+    """Whether callers may ask for the schema; by default in local runs only, as for the next."""
+    get_queries: bool | None = None
+    """Whether queries may come by GET."""
+    allowed_origins: Annotated[tuple[str, ...], NoDecode] = ()
+    """Web sites whose pages may call from a browser, besides the server's own."""
+    trusted_documents: Path | None = None
+    """A manifest of documents that can be asked for by their id."""
+    trusted_documents_only: bool = False
+    """Whether people's tokens run those alone. API keys, partners and operators run any."""
     demo_token: SecretStr | None = None
     """Filled into GraphiQL's headers. Given by `farebox serve --demo`, and to local runs only."""
+
+    log_format: LogFormat | None = None
+    """By default for people to read in local runs, JSON otherwise."""
+    log_level: LogLevel = LogLevel.INFO
+    metrics_token: SecretStr | None = None
+    """The bearer that may read /metrics. Without one it is there in local runs only."""
+    otlp_endpoint: str | None = None
+    """Where OpenTelemetry traces are sent, by HTTP; None: nowhere."""
+
+    tenant_role: str | None = None
+    """The role of PostgreSQL that callers' statements run under, with row-level security; None: without."""
+    replica_url: str | None = None
+    """A read-only copy of the PostgreSQL database, for usage history and charts."""
 
     webhooks_allow_private: bool = False
     """Whether partners' endpoints may lie in private networks, or on this machine."""
@@ -88,12 +126,12 @@ class Settings(BaseSettings):
     """Handed to front ends with a payment or a card to be confirmed."""
     stripe_webhook_secret: SecretStr | None = None
 
-    @field_validator("database_url")
+    @field_validator("database_url", "replica_url")
     @classmethod
-    def _one_spelling(cls, value: str) -> str:
-        return normalise_database_url(value)
+    def _one_spelling(cls, value: str | None) -> str | None:
+        return value and normalise_database_url(value)
 
-    @field_validator("secret_key")
+    @field_validator("secret_key", "previous_secret_key")
     @classmethod
     def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and len(value.get_secret_value().encode()) < MIN_KEY_BYTES:
@@ -108,6 +146,29 @@ class Settings(BaseSettings):
             if parts.scheme not in {"http", "https"} or not parts.netloc or parts.query or parts.fragment:
                 raise ValueError("write an address such as https://billing.example.com")
         return value and value.rstrip("/")
+
+    @field_validator("allowed_origins", mode="before")
+    @classmethod
+    def _origins(cls, value: Any) -> Any:
+        origins = [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+        for origin in origins:
+            parts = urlsplit(origin)
+            if (
+                parts.scheme not in {"http", "https"}
+                or not parts.netloc
+                or origin != f"{parts.scheme}://{parts.netloc}"
+            ):
+                raise ValueError(
+                    "write origins with commas, without a path: https://app.example.com, https://b.example"
+                )
+        return tuple(origin.lower() for origin in origins)
+
+    @field_validator("tenant_role")
+    @classmethod
+    def _plain_name(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch("[a-z_][a-z0-9_]{0,62}", value):
+            raise ValueError("write a role's name in small letters, digits and _: farebox_tenant")
+        return value
 
     @field_validator("stripe_api_base")
     @classmethod
@@ -157,6 +218,20 @@ class Settings(BaseSettings):
     @property
     def serves_graphiql(self) -> bool:
         return self.env is Environment.LOCAL if self.graphiql is None else self.graphiql
+
+    @property
+    def serves_introspection(self) -> bool:
+        return self.env is Environment.LOCAL if self.introspection is None else self.introspection
+
+    @property
+    def serves_get(self) -> bool:
+        return self.env is Environment.LOCAL if self.get_queries is None else self.get_queries
+
+    @property
+    def logs_as(self) -> LogFormat:
+        if self.log_format is not None:
+            return self.log_format
+        return LogFormat.CONSOLE if self.env is Environment.LOCAL else LogFormat.JSON
 
     @property
     def pays_with(self) -> Payments | None:

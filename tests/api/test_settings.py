@@ -36,7 +36,7 @@ def test_a_local_run_needs_no_settings() -> None:
     assert settings.env is Environment.LOCAL
     assert settings.database_url == "sqlite+aiosqlite:///var/farebox.db"
     assert settings.serves_graphiql
-    assert settings.introspection
+    assert settings.serves_introspection
     assert len(settings.signing_key) >= 32
 
 
