@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 PORT ?= 8000
 BIN := .venv/bin
 
-.PHONY: run test fix check bench soak graphiql lock clean
+.PHONY: run test fix check bench soak hostile audit graphiql lock clean
 .DEFAULT_GOAL := run
 
 run: .venv/.runtime graphiql
@@ -28,10 +28,19 @@ check: .venv/.dev
 bench: .venv/.dev
 	$(BIN)/python -m benchmarks
 
-# Kills servers for some twenty minutes: docs/reliability.md has the numbers.
+# Kills servers for some twenty minutes, and sends them oddities: docs/reliability.md and security.md have the numbers.
 soak: .venv/.dev
 	$(BIN)/python -m tests.fire.soak --engine sqlite --kills $(or $(KILLS),50)
 	$(BIN)/python -m tests.fire.soak --engine postgresql --kills $(or $(KILLS),50)
+	$(MAKE) hostile
+
+# Documents made up from the schema, sent to a production start for ten minutes: docs/security.md.
+hostile: .venv/.dev
+	$(BIN)/python -m tests.attack.hostile_clients --seconds $(or $(SECONDS),600)
+
+# Known vulnerabilities in what Farebox runs on; pip-audit has an environment of its own, as it needs other versions.
+audit: .venv/audit/.ready
+	@.venv/audit/bin/python .ci/audit.py
 
 # GraphiQL's own files, pinned; without npm the page falls back to a pinned CDN.
 graphiql: .venv/.runtime
@@ -44,6 +53,8 @@ lock: .venv/.dev
 		--no-emit-index-url -o requirements/runtime.txt
 	$(BIN)/uv pip compile -q pyproject.toml --extra dev --generate-hashes --no-header --universal --python-version 3.11 \
 		--no-emit-index-url -c requirements/runtime.txt -o requirements/dev.txt
+	echo pip-audit | $(BIN)/uv pip compile -q - --generate-hashes --no-header --universal --python-version 3.11 \
+		--no-emit-index-url --no-annotate -o requirements/audit.txt
 
 .venv/bin/python:
 	@command -v $(PYTHON) >/dev/null 2>&1 || { command -v python3 >/dev/null 2>&1 && python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))'; } \
@@ -57,6 +68,11 @@ lock: .venv/.dev
 
 .venv/.dev: .venv/.runtime requirements/dev.txt
 	$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@touch $@
+
+.venv/audit/.ready: .venv/bin/python requirements/audit.txt
+	$(BIN)/python -m venv .venv/audit
+	.venv/audit/bin/pip install -q --disable-pip-version-check --require-hashes -r requirements/audit.txt
 	@touch $@
 
 clean:

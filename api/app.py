@@ -4,7 +4,6 @@ Everything it needs is handed in, so that a test can run it on a schema of its o
 the one place where the rooms are put together.
 """
 
-import logging
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
@@ -19,16 +18,19 @@ from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 
 from api.auth import Authenticator, FindKey, Resolve, find_no_key
 from api.clock import utc_now
+from api.documents import open_documents
 from api.endpoint import GraphQLEndpoint
 from api.graphiql import STATIC_PATH, GraphiQLPage, static_files
+from api.handshake import GraphQLSocket
+from api.line import STOPPING
 from api.operations import Operations
+from api.origins import Cors, Origins
+from api.places import Places
+from api.plain_answers import HANDLERS
 from api.response_headers import SafeHeaders
 from api.settings import Settings
-from api.socket import GraphQLSocket
+from api.watch import Watch
 from domain.access import Viewer
-from persistence.outages import MAY_BE_OUTAGES, is_outage, told_briefly
-
-logger = logging.getLogger(__name__)
 
 Ready = Callable[[], Awaitable[str | None]]
 """None when requests can be served; otherwise what is missing, in words for the operator."""
@@ -47,40 +49,43 @@ def build_app(
     lifespan: Lifespan | None = None,
     clock: Callable[[], datetime] = utc_now,
     more_routes: Sequence[BaseRoute] = (),
+    watch: Watch | None = None,
 ) -> Starlette:
     """`resolve` finds the viewer a token names, `find_key` that of an API key; `context_for` makes what resolvers read,
     anew for each request."""
     page = GraphiQLPage(settings) if settings.serves_graphiql else None
-    operations = Operations(schema, context_for=context_for, has_introspection=settings.serves_introspection)
-    authenticator = Authenticator(settings, resolve, find_key=find_key)
+    documents = open_documents(settings, schema)
+    operations = Operations(schema, documents=documents, limits=settings, context_for=context_for)
+    origins, places = Origins(settings), Places(settings)
+    shared: dict[str, Any] = {
+        "authenticator": Authenticator(settings, resolve, find_key=find_key),
+        "clock": clock,
+        "limits": settings,
+        "watch": watch or Watch(),
+        "places": places,
+    }
     routes: list[BaseRoute] = [
-        Route("/graphql", GraphQLEndpoint(operations, authenticator=authenticator, clock=clock, page=page)),
-        WebSocketRoute("/graphql", GraphQLSocket(operations, authenticator=authenticator, clock=clock)),
+        Route("/graphql", GraphQLEndpoint(operations, serves_get=settings.serves_get, page=page, **shared)),
+        WebSocketRoute("/graphql", GraphQLSocket(operations, origins=origins, **shared)),
         Route("/healthz", _is_alive, methods=["GET"]),
         Route("/readyz", _readiness(ready), methods=["GET"]),
         *more_routes,
     ]
     if page is not None:
         routes.append(Mount(STATIC_PATH, static_files()))
-    outages: dict[Any, Any] = dict.fromkeys(MAY_BE_OUTAGES, _unavailable)
-    return Starlette(routes=routes, middleware=[Middleware(SafeHeaders)], exception_handlers=outages, lifespan=lifespan)
+    is_https = (settings.public_url or "").startswith("https:")
+    middleware = [Middleware(SafeHeaders, is_https=is_https), Middleware(Cors, origins.allowed)]
+    return Starlette(routes=routes, middleware=middleware, exception_handlers=HANDLERS, lifespan=lifespan)
 
 
 async def _is_alive(_request: Request) -> Response:
     return JSONResponse({"status": "alive"})
 
 
-async def _unavailable(request: Request, error: Exception) -> Response:
-    """Of a page or a webhook while the database cannot be used; whoever called may come again."""
-    if not is_outage(error):
-        raise error
-    logger.error("%s %s: %s", request.method, request.url.path.rpartition("/")[0], told_briefly(error))
-    reason = "The database cannot be used right now."
-    return JSONResponse({"status": "unavailable", "reason": reason}, 503, {"Retry-After": "5"})
-
-
 def _readiness(ready: Ready) -> Callable[[Request], Awaitable[Response]]:
-    async def readiness(_request: Request) -> Response:
+    async def readiness(request: Request) -> Response:
+        if request.scope.get("state", {}).get(STOPPING):
+            return JSONResponse({"status": "stopping"}, 503)
         missing = await ready()
         if missing is None:
             return JSONResponse({"status": "ready"})

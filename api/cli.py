@@ -2,7 +2,7 @@
 
 import typer
 
-from api.commands import books, export, imports, serving
+from api.commands import books, export, imports, keys, serving, statements
 
 app = typer.Typer(
     name="farebox",
@@ -25,4 +25,7 @@ app.command()(books.settle)
 app.command("settle-invoice")(books.settle_invoice)
 app.command()(books.verify)
 app.command()(books.migrate)
+app.command("row-security")(statements.row_security)
+app.command()(statements.citus)
+app.command()(keys.reseal)
 app.command()(serving.schema)

@@ -11,6 +11,7 @@ import secrets
 import ssl
 import time
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -55,7 +56,8 @@ _UNREADABLE = "The secret cannot be read: the server's key was changed. Rotate t
 
 
 class Deliveries:
-    """What the worker delivers with. `allows_private`: endpoints may lie in private networks, too."""
+    """What the worker delivers with. `allows_private`: endpoints may lie in private networks, too. `on_attempt` is told
+    what became of every attempt: delivered, retried, given_up, gone."""
 
     def __init__(
         self,
@@ -63,6 +65,7 @@ class Deliveries:
         box: FernetBox,
         *,
         allows_private: bool = False,
+        on_attempt: Callable[[str], None] | None = None,
         resolve: Resolve = resolve,
         attempt_seconds: float = ATTEMPT_SECONDS,
         verifies_with: ssl.SSLContext | None = None,
@@ -74,6 +77,7 @@ class Deliveries:
             resolve, allows_private=allows_private, attempt_seconds=attempt_seconds, verifies_with=verifies_with
         )
         self._places = _Places(attempt_seconds / 3)
+        self._on_attempt = on_attempt
         self._tidied_at: float | None = None
         """By the clock that only runs forward."""
 
@@ -86,7 +90,7 @@ class Deliveries:
 
         Raises ExceptionGroup with all that could not be written down: those are due again when their lease ends.
         """
-        run = _Run(self._database, self._box, self._sender, self._places, now)
+        run = _Run(self._database, self._box, self._sender, self._places, now, self._on_attempt)
         count = await run.deliver()
         await self._tidy(now)
         return count
@@ -143,12 +147,21 @@ class _Places:
 class _Run:
     """One run over what is due. Its time goes on from `now`."""
 
-    def __init__(self, database: Database, box: FernetBox, sender: Sender, places: _Places, now: datetime) -> None:
+    def __init__(
+        self,
+        database: Database,
+        box: FernetBox,
+        sender: Sender,
+        places: _Places,
+        now: datetime,
+        on_attempt: Callable[[str], None] | None,
+    ) -> None:
         self._database = database
         self._box = box
         self._sender = sender
         self._places = places
         self._now = now
+        self._on_attempt = on_attempt
         self._begun = time.monotonic()
         self._tasks: set[asyncio.Task[None]] = set()
         self._failures: list[Exception] = []
@@ -237,10 +250,15 @@ class _Run:
         moment = self._moment()
         if outcome.problem is None and outcome.status is not None:
             await note_delivered(self._database, claimed, outcome.status, moment)
+            became = "delivered"
         elif outcome.status == GONE:
+            became = "gone"
             await note_gone(self._database, claimed, status=GONE, problem=outcome.problem or "", now=moment)
         else:
             spread = random.uniform(-1, 1)  # noqa: S311 - jitter, not a secret
             due_at = next_attempt(moment, claimed.failed_count, spread=spread, asked=outcome.asked_pause)
             problem = outcome.problem or ""
             await note_failed(self._database, claimed, status=outcome.status, problem=problem, due_at=due_at)
+            became = "given_up" if due_at is None else "retried"
+        if self._on_attempt is not None:
+            self._on_attempt(became)

@@ -59,16 +59,19 @@ class Link(NamedTuple):
 
 
 class DownloadLinks:
-    """Links that cannot be altered: the token names the export and says until when, and is signed."""
+    """Links that cannot be altered: the token names the export and says until when, and is signed.
 
-    def __init__(self, public_url: str | None, signing_key: str) -> None:
+    The first key signs; links signed with another are good too.
+    """
+
+    def __init__(self, public_url: str | None, *signing_keys: str) -> None:
         self._address = public_url or LOCAL_ADDRESS
-        self._key = hmac.digest(signing_key.encode(), b"downloads", hashlib.sha256)
+        self._keys = [hmac.digest(key.encode(), b"downloads", hashlib.sha256) for key in signing_keys]
 
     def url(self, company_id: UUID, export_id: UUID, expires_at: datetime, file_name: str) -> str:
         micros = (expires_at - _EPOCH) // timedelta(microseconds=1)
         named = company_id.bytes + export_id.bytes + micros.to_bytes(8, "big")
-        token = base64.urlsafe_b64encode(named + self._seal(named)).decode()
+        token = base64.urlsafe_b64encode(named + _seal(self._keys[0], named)).decode()
         return f"{self._address}/exports/{token}/{file_name}"
 
     def read(self, token: str) -> Link | None:
@@ -78,13 +81,14 @@ class DownloadLinks:
         except ValueError:
             return None
         named, seal = content[:-_SEAL_BYTES], content[-_SEAL_BYTES:]
-        if not hmac.compare_digest(self._seal(named), seal):
+        if not any(hmac.compare_digest(_seal(key, named), seal) for key in self._keys):
             return None
         expires_at = _EPOCH + timedelta(microseconds=int.from_bytes(named[32:], "big"))
         return Link(UUID(bytes=named[:16]), UUID(bytes=named[16:32]), expires_at)
 
-    def _seal(self, named: bytes) -> bytes:
-        return hmac.digest(self._key, named, hashlib.sha256)
+
+def _seal(key: bytes, named: bytes) -> bytes:
+    return hmac.digest(key, named, hashlib.sha256)
 
 
 class End(Enum):
@@ -141,7 +145,7 @@ class Downloads:
             return _not_found()
         if link.expires_at <= self._clock():
             return _refusal(410, "expired", "This link has expired. Ask for a new one.")
-        export = await find_export(self._database, link.company_id, link.export_id)
+        export = await find_export(self._database.of(link.company_id), link.company_id, link.export_id)
         is_right = export is not None and export.file_name == request.path_params["file_name"]
         return export if export is not None and is_right else _not_found()
 
@@ -220,7 +224,7 @@ class Downloads:
 
     async def _read(self, export: Export, spool: Spool) -> None:
         try:
-            async with self._database.snapshot() as connection:
+            async with self._database.of(export.company_id).snapshot() as connection:
                 chosen = await read_selection(connection, export)
                 async with aclosing(csv_chunks(connection, chosen)) as chunks:
                     async for _, chunk in chunks:

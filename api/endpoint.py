@@ -18,13 +18,15 @@ from api.admission import Admission, address_of
 from api.auth import AuthenticationError, Authenticator, KeySetError
 from api.error_answers import Incident
 from api.event_stream import EventStream, single_answer
+from api.limits import Limits
 from api.negotiation import EVENT_STREAM, GRAPHQL_RESPONSE, JSON, choose_media_type, prefers_html, wants_events
 from api.operations import Operation, Operations
+from api.places import Places
 from api.refusals import Code, Refused, json_response, raw_response, refusal
+from api.regulars import Regulars
 from api.requests import read_get, read_post
+from api.watch import Seen, Transport, Watch, client_of
 from domain.access import Viewer
-
-METHODS = "GET, POST"
 
 Page = Callable[[Request], Response]
 
@@ -38,56 +40,96 @@ class GraphQLEndpoint:
         *,
         authenticator: Authenticator,
         clock: Callable[[], datetime],
+        limits: Limits,
+        serves_get: bool = True,
         page: Page | None = None,
+        watch: Watch,
+        places: Places,
     ) -> None:
+        self._places = places
         self._operations = operations
         self._authenticator = authenticator
         self._clock = clock
+        self._limits = limits
+        self._methods = ("GET", "POST") if serves_get else ("POST",)
         self._page = page
+        self._watch = watch
+        self._regulars = Regulars()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         accept = request.headers.get("accept")
         if request.method == "GET" and self._page is not None and prefers_html(accept):
-            response: Response | EventStream = self._page(request)
-        else:
-            response = await self._respond(request, choose_media_type(accept))
+            await self._page(request)(scope, receive, send)
+            return
+        with self._watch.operation(Transport.HTTP, client_of(request.headers), request.headers) as seen:
+            response = await self._respond(request, choose_media_type(accept), seen)
+            if isinstance(response, EventStream):  # it is answered for as long as the stream lasts
+                await response(scope, receive, send)
+                return
         await response(scope, receive, send)
 
-    async def _respond(self, request: Request, media_type: str | None) -> Response | EventStream:
+    async def _respond(self, request: Request, media_type: str | None, seen: Seen) -> Response | EventStream:
         incident = Incident()
         takes_events = wants_events(request.headers.get("accept"), is_subscription=True)
         refused_in = media_type or (GRAPHQL_RESPONSE if takes_events else JSON)  # in the first the status speaks
         try:
-            if request.method not in {"GET", "POST"}:
-                raise refusal(405, f"Use {METHODS}.", headers={"Allow": METHODS})
+            if request.method not in self._methods:
+                allowed = ", ".join(self._methods)
+                raise refusal(405, f"Use {allowed}.", headers={"Allow": allowed})
             if media_type is None and not takes_events:
                 raise refusal(406, f"Accept {GRAPHQL_RESPONSE}, {JSON} or {EVENT_STREAM}.")
-            return await self._answer(request, media_type, incident)
+            return await self._answer(request, media_type, incident, seen)
         except Refused as refused:
+            seen.note_refusal(refused)
             return refused.response(refused_in)
         except ClientDisconnect:
+            seen.cut_off()
             return Response(status_code=400)  # nobody is there to read it
         except Exception as error:  # the last guard: a fault of ours never shows what it is
             told = incident.tell(error)
+            seen.note_fault(told)
             status = 503 if told["extensions"]["code"] is Code.SERVICE_UNAVAILABLE else 500
             return json_response({"errors": [told]}, refused_in, status=status)
 
-    async def _answer(self, request: Request, media_type: str | None, incident: Incident) -> Response | EventStream:
+    async def _answer(
+        self, request: Request, media_type: str | None, incident: Incident, seen: Seen
+    ) -> Response | EventStream:
         authorization = request.headers.get("authorization")
         admission = Admission(self._authenticator, self._clock, authorization, address=address_of(request))
-        viewer = await _admitted(admission)
-        asked = read_get(request) if request.method == "GET" else await read_post(request)
-        operation = self._operations.find(asked)
+
+        async def admit() -> Viewer:
+            seen.viewer = viewer = await _admitted(admission)
+            self._regulars.note(authorization, viewer)
+            return viewer
+
+        known = self._regulars.find(authorization)
+        seen.viewer = viewer = known or await admit()
+        asked = read_get(request) if request.method == "GET" else await read_post(request, self._limits)
+        operation = self._operations.find(asked, viewer)
         incident.operation_name = operation.name
+        seen.note_operation(operation.name, operation.kind.value)
         has_events = wants_events(request.headers.get("accept"), is_subscription=operation.is_subscription)
         _refuse_by_method(operation, request.method, has_events=has_events)
         if operation.is_subscription:
-            return EventStream(await self._operations.subscribe(operation, lambda: admission.viewer), admission)
-        answer = await self._operations.run(operation, viewer, incident)
+            seen.transport = Transport.EVENTS
+            await admit()
+            stream = await self._stream(operation, admission)
+            seen.begin()
+            return stream
+        answer = await self._operations.run(operation, viewer, incident, admit=admit if known else None)
         if has_events or media_type is None:
             return single_answer(answer)
         return raw_response(answer, media_type)
+
+    async def _stream(self, operation: Operation, admission: Admission) -> EventStream:
+        place = self._places.of_caller(admission.viewer)
+        try:
+            answers = await self._operations.subscribe(operation, lambda: admission.viewer)
+        except BaseException:
+            place.leave()
+            raise
+        return EventStream(answers, admission, place)
 
 
 async def _admitted(admission: Admission) -> Viewer:

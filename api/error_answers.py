@@ -12,7 +12,8 @@ from typing import Any
 
 from graphql import ArgumentNode, GraphQLError, ValueNode
 
-from api.refusals import MAX_ERRORS, Code
+from api.refusals import Code
+from api.watch import seen
 from domain.errors import FareboxError, NotPermitted
 from persistence.outages import is_outage, told_briefly
 from schema.errors import bad_input_message
@@ -32,24 +33,26 @@ class Incident:
         self._number = self._number or secrets.token_hex(6)
         place = ".".join(str(part) for part in path or ()) or "-"
         where = (self._number, self.operation_name or "-", place)
+        told = {"incident": self._number, "operation": self.operation_name, "field": place}
+        seen().incident = self._number
         if is_outage(cause):
-            logger.error("Incident %s: operation %s, field %s: %s", *where, told_briefly(cause))
+            logger.error("Incident %s: operation %s, field %s: %s", *where, told_briefly(cause), extra=told)
             return {
                 "message": f"This cannot be done right now: send it again in a moment. Incident {self._number}.",
                 "extensions": {"code": Code.SERVICE_UNAVAILABLE, "incident": self._number},
             }
-        logger.error("Incident %s: operation %s, field %s", *where, exc_info=cause)
+        logger.error("Incident %s: operation %s, field %s", *where, exc_info=cause, extra=told)
         return {
             "message": f"Something went wrong on our side; quote incident {self._number}.",
             "extensions": {"code": Code.INTERNAL_SERVER_ERROR, "incident": self._number},
         }
 
 
-def answer_errors(errors: Sequence[GraphQLError], incident: Incident) -> list[dict[str, Any]]:
-    """At most five errors as they leave, each with a code."""
-    if len(errors) > MAX_ERRORS:
-        logger.warning("An operation ended with %d errors; %d are answered", len(errors), MAX_ERRORS)
-    return [_answer(error, incident) for error in errors[:MAX_ERRORS]]
+def answer_errors(errors: Sequence[GraphQLError], incident: Incident, most: int) -> list[dict[str, Any]]:
+    """Errors as they leave, each with a code; those beyond `most` do not."""
+    if len(errors) > most:
+        logger.warning("An operation ended with %d errors; %d are answered", len(errors), most)
+    return [_answer(error, incident) for error in errors[:most]]
 
 
 def request_error(error: GraphQLError, code: Code) -> dict[str, Any]:

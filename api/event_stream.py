@@ -17,7 +17,9 @@ from starlette.types import Receive, Scope, Send
 from api.admission import EXPIRED, Admission, Ended
 from api.error_answers import Incident
 from api.line import FAREWELL_SECONDS, SEND_SECONDS, Line, first_of, line_of
+from api.places import Place
 from api.refusals import Code
+from api.watch import seen
 
 KEEP_ALIVE_SECONDS = 15.0
 EVENT_STREAM_HEADERS = {
@@ -25,6 +27,8 @@ EVENT_STREAM_HEADERS = {
     "Cache-Control": "no-store",
     "X-Accel-Buffering": "no",  # nginx hands on what it gets
 }
+ENDS = (Code.UNAUTHENTICATED, Code.SERVICE_UNAVAILABLE)
+"""Of an admission."""
 COMPLETE = b"event: complete\ndata:\n\n"
 COMMENT = b":\n\n"
 
@@ -47,13 +51,21 @@ def single_answer(answer: bytes) -> Response:
 
 
 class EventStream:
-    """An answer that lasts. `answers` are JSON and are closed with it; it is over when `admission` is."""
+    """An answer that lasts. `answers` are JSON and are closed with it, and `place` is left; it is over when `admission`
+    is."""
 
-    def __init__(self, answers: AsyncGenerator[bytes, None], admission: Admission) -> None:
+    def __init__(self, answers: AsyncGenerator[bytes, None], admission: Admission, place: Place) -> None:
+        self._place = place
         self._answers = answers
         self._admission = admission
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self._tell(scope, receive, send)
+        finally:
+            self._place.leave()
+
+    async def _tell(self, scope: Scope, receive: Receive, send: Send) -> None:
         line = line_of(scope)
         headers = [(name.lower().encode(), value.encode()) for name, value in EVENT_STREAM_HEADERS.items()]
         async with aclosing(self._answers):
@@ -64,7 +76,12 @@ class EventStream:
                 )
             except Exception as error:  # the last guard: a fault of ours never shows what it is
                 told = Incident().tell(error)
+                seen().note_fault(told)
                 end = Ended(told["extensions"]["code"], told["message"])
+        if isinstance(end, Ended) and end.code in ENDS:
+            seen().cut_off(end.code)
+        elif end is End.SERVER_STOPS:
+            seen().cut_off()
         try:
             # Nothing is said to a peer who is gone; the call only lets the server see that this answer is over.
             async with asyncio.timeout(0 if end is End.GONE else FAREWELL_SECONDS):

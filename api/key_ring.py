@@ -27,15 +27,17 @@ cannot be broken off."""
 class KeyRing:
     """One for each process; `close` before the database is."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, door: Database | None = None) -> None:
+        """`door`: the same database, where keys are looked up."""
         self._database = database
+        self._door = door or database
         self._used: dict[UUID, ApiKey] = {}
         """Not noted yet. One entry a key, however often it is used meanwhile."""
         self._noting: asyncio.Task[None] | None = None
 
     async def viewer(self, secret: str, now: datetime) -> Viewer:
         """The partner whose key it is. Raises AuthenticationError."""
-        key = await find_key_by_hash(self._database, secret_hash(secret)) if len(secret) == SECRET_CHARACTERS else None
+        key = await find_key_by_hash(self._door, secret_hash(secret)) if len(secret) == SECRET_CHARACTERS else None
         if key is None:
             raise AuthenticationError("This API key is not known here.")
         if key.revoked_at is not None:

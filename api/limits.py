@@ -26,6 +26,8 @@ class Limits(BaseSettings):
     max_list_items: Some = 100
     """Of any list in the variables or written in the document."""
     max_batch_items: Some = 1_000
+    max_directory_items: Some = 10_000
+    """Of `syncDirectory`: a directory is replaced as a whole."""
 
     # ---------- what an operation selects, with the fragments it reaches ----------
     max_depth: Some = 10
@@ -61,3 +63,5 @@ class Limits(BaseSettings):
     """Of this process."""
     max_sockets: Some = 100
     """WebSockets and event streams of one caller."""
+    max_subscriptions: Some = 500
+    """That run on the WebSockets of one caller."""

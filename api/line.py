@@ -13,6 +13,8 @@ from starlette.types import Scope
 
 LINE = "farebox.line"
 """The name of the ASGI extension."""
+STOPPING = "farebox.stopping"
+"""In the state that every request's scope has, from when the server is told to stop."""
 
 SEND_SECONDS = 10.0
 """A peer that does not take a message for so long is dropped, not buffered."""
@@ -32,6 +34,13 @@ class Line:
     """Set when the server stops."""
     abort: Callable[[], None] = _nothing
     """Cuts the line; what was not taken yet is thrown away."""
+    farewells: list[Callable[[], None]] = field(default_factory=list)
+    """Called when the server stops."""
+
+    def stop(self) -> None:
+        self.stopping.set()
+        for farewell in self.farewells:
+            farewell()
 
 
 def line_of(scope: Scope) -> Line:
@@ -39,7 +48,7 @@ def line_of(scope: Scope) -> Line:
     return line if isinstance(line, Line) else Line()
 
 
-async def first_of(*works: Coroutine[Any, Any, Found]) -> Found:
+async def first_of(*works: Coroutine[Any, Any, Found] | asyncio.Future[Found]) -> Found:
     """What the first of them to end returns or raises. The others are cancelled, and have ended before this returns."""
     tasks = [asyncio.ensure_future(work) for work in works]
     try:

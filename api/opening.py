@@ -8,22 +8,41 @@ from persistence.begin import Begin
 from persistence.changes import Changes
 from persistence.database import Database
 from persistence.revision import is_current
+from persistence.row_security import CannotSecure, row_security_problem, secure
 
 
-class NotMigrated(Exception):
-    """The database lacks migrations, and this is no local run that would apply them by itself."""
+class NotReady(Exception):
+    """The database is not as it must be, and putting it right is for the operator."""
+
+
+class NotMigrated(NotReady):
+    """It lacks migrations, and this is no local run that would apply them by itself."""
 
 
 async def prepare(settings: Settings, database: Database, *, is_dry_run: bool = False) -> None:
     """A local run migrates by itself; in production, and before a dry run, that is the operator's decision. Raises
-    NotMigrated."""
-    if await is_current(database):
-        return
-    if is_dry_run or settings.env is not Environment.LOCAL:
-        raise NotMigrated("The database is not at the newest schema: run `farebox migrate` first.")
+    NotReady, also where row-level security would not hold."""
+    if not await is_current(database):
+        if is_dry_run or settings.env is not Environment.LOCAL:
+            raise NotMigrated("The database is not at the newest schema: run `farebox migrate` first.")
+        await bring_up(settings, database)
+    problem = await row_security_problem(database, settings.tenant_role)
+    if database.is_sqlite and settings.replica_url is not None:
+        problem = "FAREBOX_REPLICA_URL names a copy of a PostgreSQL database, and this is SQLite."
+    if problem is not None:
+        raise NotReady(f"The database could not be used: {problem}")
+
+
+async def bring_up(settings: Settings, database: Database) -> None:
+    """To the newest schema, with what the tenant role needs. Raises NotReady, and what a migration raises."""
     from persistence.migrate import migrate  # Alembic is slow to import, and rarely needed
 
     await migrate(database)
+    if settings.tenant_role is not None and not database.is_sqlite:
+        try:
+            await secure(database, settings.tenant_role)
+        except CannotSecure as error:
+            raise NotReady(str(error)) from None
 
 
 @asynccontextmanager

@@ -17,10 +17,15 @@ from graphql import ExecutionResult, OperationDefinitionNode, OperationType, cre
 from graphql.error import located_error
 from strawberry.execution import optimized_is_awaitable
 
-from api.documents import Document, Documents
+from api.document import Document
+from api.documents import Documents
 from api.error_answers import Incident, answer_errors
-from api.refusals import MAX_ERRORS, Code, Refused, refusal
-from api.requests import MAX_BODY_BYTES, GraphQLRequest
+from api.limits import Limits
+from api.list_sizes import refuse_long_lists
+from api.refusals import Code, Refused, refusal
+from api.requests import GraphQLRequest
+from api.throttle import Run, Throttle
+from api.watch import seen
 from domain.access import Viewer
 
 EVENTS_AT_ONCE = 2
@@ -55,40 +60,60 @@ class Operations:
         self,
         schema: strawberry.Schema,
         *,
+        documents: Documents,
+        limits: Limits,
         context_for: Callable[[Viewer], object],
-        has_introspection: bool = True,
     ) -> None:
         if schema.get_extensions():
             raise ValueError("No Strawberry extensions are run here; do it in the edge or in a resolver.")
         self._schema = schema._schema  # the graphql-core schema has no public name
-        self._documents = Documents(schema, has_introspection=has_introspection)
+        self._documents = documents
+        self._limits = limits
         self._context_for = context_for
         self._options: dict[str, Any] = {
             "is_awaitable": cast(Any, optimized_is_awaitable),
-            "max_coercion_errors": MAX_ERRORS,
+            "max_coercion_errors": limits.max_errors,
             "hide_suggestions": True,
         }
         self._executor_class = schema.execution_context_class
+        self.throttle = Throttle(schema, limits)
         self._turn = asyncio.Semaphore(EVENTS_AT_ONCE)
 
-    def find(self, asked: GraphQLRequest) -> Operation:
-        """What is asked for. Raises Refused with what is wrong with the document."""
-        document = self._documents.find(asked.query)
-        node = document.select(asked.operation_name)
+    def find(self, asked: GraphQLRequest, viewer: Viewer) -> Operation:
+        """What is asked for. Raises Refused with what is wrong with the document, or too large in the request."""
+        document, node = self._documents.find(asked, viewer)
         # The limit was stretched on the suspicion that the operation is a batch; now it is known.
-        if asked.body_bytes > MAX_BODY_BYTES and not document.is_batch(node):
-            raise refusal(413, f"The body is larger than {MAX_BODY_BYTES} bytes.")
+        if asked.body_bytes > self._limits.max_body_bytes and not document.is_batch(node):
+            raise refusal(413, f"The body is larger than {self._limits.max_body_bytes} bytes.")
+        refuse_long_lists(asked.variables, document.longest_list(node, self._limits))
         return Operation(document, node, asked.variables)
 
-    async def run(self, operation: Operation, viewer: Viewer, incident: Incident) -> bytes:
-        """The answer to a query or mutation, as JSON. Raises Refused when nothing was run: the variables are wrong."""
-        return _answer(await self._execute(operation, viewer), incident)
+    async def run(
+        self,
+        operation: Operation,
+        viewer: Viewer,
+        incident: Incident,
+        *,
+        admit: Callable[[], Awaitable[Viewer]] | None = None,
+    ) -> bytes:
+        """The answer to a query or mutation, as JSON. Raises Refused when nothing was run: the variables are wrong, or
+        the caller has to wait; and when a query took too long.
+
+        `admit`: the viewer is known from before, and looked up anew once it is his turn. Raises what that raises."""
+        run = self._begin(operation, viewer)
+        async with self.throttle.turn(run):
+            if admit is not None:
+                viewer = await self._admitted(admit, run)
+            result = await self._execute(operation, viewer, run)
+        return self._answer(result, incident, run)
 
     async def subscribe(self, operation: Operation, viewer: Callable[[], Viewer]) -> AsyncGenerator[bytes, None]:
         """The answers of a subscription, as JSON; `viewer` says who he is by then. Raises Refused as `run` does.
 
         An error of the source itself is the last answer. Whoever does not read to the end must call `aclose`.
         """
+        run = self._begin(operation, viewer())
+        run.keep()
         executor = self._executor_class.build(
             self._schema,
             operation.document.tree,
@@ -98,29 +123,55 @@ class Operations:
             **self._options,
         )
         if isinstance(executor, list):
-            raise Refused(400, answer_errors(executor, Incident(operation.name)), is_well_formed=True)
+            raise Refused(
+                400, answer_errors(executor, Incident(operation.name), self._limits.max_errors), is_well_formed=True
+            )
         found = create_source_event_stream(executor)
         source = await found if isawaitable(found) else found
         if isinstance(source, ExecutionResult):
-            return _last_words(_answer(source, Incident(operation.name)))
-        return self._answers(operation, source, viewer)
+            return _last_words(self._answer(source, Incident(operation.name), run))
+        return self._answers(operation, source, viewer, run)
 
     async def _answers(
-        self, operation: Operation, source: AsyncIterable[Any], viewer: Callable[[], Viewer]
+        self, operation: Operation, source: AsyncIterable[Any], viewer: Callable[[], Viewer], run: Run
     ) -> AsyncGenerator[bytes, None]:
         async with aclosing(source) if isinstance(source, AsyncGenerator) else nullcontext():
             try:
                 async for event in source:
                     async with self._turn:
-                        result = await self._execute(operation, viewer(), event)
-                    yield _answer(result, Incident(operation.name))
+                        result = await self._execute(operation, viewer(), run, event)
+                    answer = self._answer(result, Incident(operation.name), run)
+                    seen().note_event()
+                    yield answer
             except Refused as refused:
+                seen().note_refusal(refused)
                 yield orjson.dumps({"errors": refused.errors})
             except Exception as error:
                 located = located_error(error, None, [operation.document.root_key(operation.node)])
-                yield _answer(ExecutionResult(None, [located]), Incident(operation.name))
+                yield self._answer(ExecutionResult(None, [located]), Incident(operation.name), run)
 
-    async def _execute(self, operation: Operation, viewer: Viewer, event: object = None) -> ExecutionResult:
+    async def _admitted(self, admit: Callable[[], Awaitable[Viewer]], run: Run) -> Viewer:
+        try:
+            return await admit()
+        except Refused:
+            run.give_back()
+            raise
+
+    def _begin(self, operation: Operation, viewer: Viewer) -> Run:
+        return self.throttle.begin(operation.document, operation.node, operation.variables, viewer)
+
+    async def _execute(self, operation: Operation, viewer: Viewer, run: Run, event: object = None) -> ExecutionResult:
+        """A mutation takes as long as it takes: it is not cut off between two of its steps."""
+        if operation.kind is OperationType.MUTATION:
+            return await self._executed(operation, viewer, event)
+        try:
+            async with asyncio.timeout(self._limits.operation_seconds):
+                return await self._executed(operation, viewer, event)
+        except TimeoutError:
+            told = f"The operation took longer than {self._limits.operation_seconds:g} seconds: ask for less at once."
+            raise run.refused(503, told, Code.TIMEOUT) from None
+
+    async def _executed(self, operation: Operation, viewer: Viewer, event: object) -> ExecutionResult:
         result: ExecutionResult | Awaitable[ExecutionResult] = execute(
             self._schema,
             operation.document.tree,
@@ -133,19 +184,22 @@ class Operations:
         )
         return await result if isawaitable(result) else result
 
+    def _answer(self, result: ExecutionResult, incident: Incident, run: Run) -> bytes:
+        errors = answer_errors(result.errors or (), incident, self._limits.max_errors)
+        seen().note_answer(errors, has_data=result.data is not None)
+        if result.errors and all(error.path is None for error in result.errors):
+            run.give_back()
+            raise Refused(400, errors, is_well_formed=True)  # nothing was run
+        run.count(result.data)
+        body: dict[str, Any] = {"errors": errors} if errors else {}
+        body |= {"data": result.data, "extensions": run.extensions()}
+        try:
+            return orjson.dumps(body)
+        except orjson.JSONEncodeError as error:  # JSON is written here to 254 levels
+            if "Recursion" not in str(error):
+                raise
+            raise refusal(400, "The answer would be nested too deeply.", Code.QUERY_TOO_COMPLEX) from None
+
 
 async def _last_words(answer: bytes) -> AsyncGenerator[bytes, None]:
     yield answer
-
-
-def _answer(result: ExecutionResult, incident: Incident) -> bytes:
-    errors = answer_errors(result.errors or (), incident)
-    if result.errors and all(error.path is None for error in result.errors):
-        raise Refused(400, errors, is_well_formed=True)  # nothing was run
-    body: dict[str, Any] = {"errors": errors, "data": result.data} if errors else {"data": result.data}
-    try:
-        return orjson.dumps(body)
-    except orjson.JSONEncodeError as error:  # JSON is written here to 254 levels
-        if "Recursion" not in str(error):
-            raise
-        raise refusal(400, "The answer would be nested too deeply.", Code.QUERY_TOO_COMPLEX) from None

@@ -23,9 +23,17 @@ class Outbox:
         while self.is_full:
             self._has_room.clear()
             await self._has_room.wait()
+        self._add(text, operation_id)
+
+    def _add(self, text: str, operation_id: str | None) -> None:
         self._waiting.append((text, operation_id))
         self._characters += len(text)
         self._filled.set()
+
+    def offer(self, text: str) -> None:
+        """For what may be left out when there is no room."""
+        if not self.is_full:
+            self._add(text, None)
 
     async def take(self) -> str:
         while not self._waiting:

@@ -1,65 +1,46 @@
-"""uvicorn's two protocols, each with a line in its scope: who keeps a connection open hears when the server stops,
-and can cut off a peer that takes nothing.
+"""How uvicorn is told to serve: with our two protocols, which keep every peer within bounds and know the line to it.
 
 uvicorn itself waits for every open answer before it stops, and closing a connection waits until the peer has
 read what was sent: both could last for ever.
 """
 
-import asyncio
+import resource
+from functools import partial
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from api.http_line import RESERVED_CONNECTIONS, HttpLine
+from api.limits import Limits
+from api.socket_line import SocketLine
 
-from api.line import FAREWELL_SECONDS, LINE, Line
-
-MAX_FRAME_BYTES = 128_000
-"""A socket's message may have 64 kB, and one beyond that is refused with a sentence; from here on without."""
-PING_SECONDS = 20.0
-PONG_SECONDS = 25.0
-"""Pings of the transport; sockets also ping in the words of their protocol."""
+TOLERANCE = 2
+"""A message of a socket that is larger than allowed is refused with a sentence; from so many times that on, without."""
 STOP_SECONDS = 30
 """For requests that are being answered when the server is told to stop."""
-
-OPTIONS: dict[str, Any] = {
-    "http": "api.protocols:HttpLine",
-    "ws": "api.protocols:SocketLine",
-    "ws_max_size": MAX_FRAME_BYTES,
-    "ws_ping_interval": PING_SECONDS,
-    "ws_ping_timeout": PONG_SECONDS,
-    "timeout_graceful_shutdown": STOP_SECONDS,
-}
-"""For uvicorn."""
+SPARE_FILES = 100 + RESERVED_CONNECTIONS
+"""For the database, downloads and logs."""
 
 
-class HttpLine(HttpToolsProtocol):
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        self._line = Line(abort=transport.abort)
+def options(limits: Limits) -> dict[str, Any]:
+    """For uvicorn. Each process may open as many files as that takes, or takes fewer connections."""
+    most = min(limits.max_connections, max(open_files(limits.max_connections + SPARE_FILES) - SPARE_FILES, 1))
+    seconds = limits.request_seconds
+    return {
+        "http": partial(HttpLine, request_seconds=seconds, max_connections=most),
+        "ws": partial(SocketLine, request_seconds=seconds),
+        "ws_max_size": TOLERANCE * limits.max_message_bytes,
+        "ws_per_message_deflate": False,  # 50 kB a socket, for messages of a few hundred bytes
+        "ws_ping_interval": None,  # sockets ping in the words of their protocol
+        "timeout_graceful_shutdown": STOP_SECONDS,
+        "server_header": False,
+    }
 
-    def on_message_begin(self) -> None:
-        super().on_message_begin()
-        self.scope["extensions"] = {LINE: self._line}  # type: ignore[dict-item]
 
-    def shutdown(self) -> None:
-        super().shutdown()
-        self._line.stopping.set()
-
-
-class SocketLine(WebSocketsSansIOProtocol):
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        super().connection_made(transport)
-        self._line = Line(abort=self.transport.abort)
-
-    async def run_asgi(self) -> None:
-        self.scope["extensions"][LINE] = self._line  # type: ignore[assignment]
-        await super().run_asgi()
-
-    def shutdown(self) -> None:
-        """The application says good-bye in the words of its protocol; who does not hang up then is cut off."""
-        if not self.handshake_complete:
-            super().shutdown()
-            return
-        self.stop_keepalive()
-        self._line.stopping.set()
-        self.loop.call_later(2 * FAREWELL_SECONDS, self.transport.abort)
+def open_files(wanted: int) -> int:
+    """How many this process may have open, raised as far as `wanted` where that is allowed; its children inherit it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY:
+        return wanted
+    if soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return soft

@@ -12,9 +12,6 @@ from starlette.responses import Response
 
 from api.negotiation import JSON
 
-MAX_ERRORS = 5
-"""A broken document of 20,000 characters could otherwise be answered by thousands of errors."""
-
 
 class Code(StrEnum):
     """`extensions.code` of every top-level error."""
@@ -26,6 +23,8 @@ class Code(StrEnum):
     UNAUTHENTICATED = "UNAUTHENTICATED"
     FORBIDDEN = "FORBIDDEN"
     QUERY_TOO_COMPLEX = "QUERY_TOO_COMPLEX"
+    THROTTLED = "THROTTLED"
+    TIMEOUT = "TIMEOUT"
     SERVICE_UNAVAILABLE = "SERVICE_UNAVAILABLE"
     PERSISTED_QUERY_NOT_FOUND = "PERSISTED_QUERY_NOT_FOUND"
     INTERNAL_SERVER_ERROR = "INTERNAL_SERVER_ERROR"
@@ -35,7 +34,7 @@ class Refused(Exception):
     """The request is answered with errors alone.
 
     `is_well_formed`: HTTP and JSON were right and only the GraphQL in it was not; then a caller who reads
-    `application/json` is answered 200.
+    `application/json` is answered 200. `extensions`: what is told beside the errors.
     """
 
     def __init__(
@@ -45,16 +44,27 @@ class Refused(Exception):
         *,
         headers: Mapping[str, str] | None = None,
         is_well_formed: bool = False,
+        extensions: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(status)
         self.status = status
-        self.errors = errors[:MAX_ERRORS]
+        self.errors = errors
         self.headers = headers
         self.is_well_formed = is_well_formed
+        self.extensions = extensions or {}
+
+    @property
+    def lone_errors(self) -> Sequence[Mapping[str, Any]]:
+        """For where nothing can stand beside them: the first of them tells the extensions too."""
+        if not self.extensions:
+            return self.errors
+        first, *others = self.errors
+        return [{**first, "extensions": {**first["extensions"], **self.extensions}}, *others]
 
     def response(self, media_type: str) -> Response:
         status = 200 if self.is_well_formed and media_type == JSON else self.status
-        return json_response({"errors": self.errors}, media_type, status=status, headers=self.headers)
+        body = {"errors": self.errors} | ({"extensions": self.extensions} if self.extensions else {})
+        return json_response(body, media_type, status=status, headers=self.headers)
 
 
 def refusal(

@@ -13,32 +13,35 @@ from urllib.parse import parse_qsl
 import orjson
 from starlette.requests import Request
 
+from api.limits import Limits
 from api.negotiation import is_json
-from api.refusals import Code, refusal
-
-MAX_BODY_BYTES = 100_000
-MAX_LARGE_BODY_BYTES = 1_000_000
-"""For the operations that carry a batch. Which operation it is shows only once the body has been read."""
+from api.refusals import refusal
 
 MAX_QUERY_PARAMETERS = 20
+MAX_ID_CHARACTERS = 255
 
 
 @dataclass(frozen=True, slots=True)
 class GraphQLRequest:
-    query: str
+    query: str | None
+    """None: `document_id` or `query_hash` says which document it is."""
     operation_name: str | None
     variables: dict[str, Any]
     body_bytes: int
     """Size of what was sent; 0 for a GET."""
+    document_id: str | None = None
+    """Of a persisted document, as the draft of GraphQL over HTTP has it. Never together with a query."""
+    query_hash: str | None = None
+    """SHA-256 of the query, in hexadecimal, as Apollo's clients send it: alone, or to be remembered with the query."""
 
 
-async def read_post(request: Request) -> GraphQLRequest:
+async def read_post(request: Request, limits: Limits) -> GraphQLRequest:
     """Raises Refused: 400, 413 or 415."""
     if not is_json(request.headers.get("content-type")):
         raise refusal(415, "Send the request as `Content-Type: application/json`, in UTF-8.")
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise refusal(415, "Send the request without `Content-Encoding`.")
-    body = await _read_body(request)
+    body = await _read_body(request, limits.max_batch_body_bytes)
     found = read_json(body, "The body")
     if isinstance(found, list):
         raise refusal(400, "Send one operation a request; batches of requests are not accepted.")
@@ -69,15 +72,16 @@ def read_get(request: Request) -> GraphQLRequest:
     return read_members(found, body_bytes=0)
 
 
-async def _read_body(request: Request) -> bytes:
+async def _read_body(request: Request, most: int) -> bytes:
+    """`most` is what a batch may have: whether it is one shows only once the body has been read."""
     chunks, size = [], 0
-    too_large = refusal(413, f"The body is larger than {MAX_LARGE_BODY_BYTES} bytes; send it in parts.")
+    too_large = refusal(413, f"The body is larger than {most} bytes; send it in parts.")
     declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared[:20]) > MAX_LARGE_BODY_BYTES:
+    if declared.isdecimal() and int(declared[:20]) > most:
         raise too_large
     async for chunk in request.stream():
         size += len(chunk)
-        if size > MAX_LARGE_BODY_BYTES:
+        if size > most:
             raise too_large
         chunks.append(chunk)
     return b"".join(chunks)
@@ -107,16 +111,38 @@ def _refuse_double_members(pairs: list[tuple[str, Any]]) -> None:
 def read_members(found: Mapping[str, Any], *, body_bytes: int) -> GraphQLRequest:
     """The request that these members make, each of the right kind. Raises Refused."""
     query, name = found.get("query"), found.get("operationName")
-    variables, extensions = found.get("variables"), found.get("extensions")
-    if extensions is not None and not isinstance(extensions, dict):
-        raise refusal(400, "`extensions` must be an object.")
-    if query is None and extensions and "persistedQuery" in extensions:
-        # Apollo's link knows this text, and sends the whole document next.
-        raise refusal(400, "PersistedQueryNotFound", Code.PERSISTED_QUERY_NOT_FOUND, is_well_formed=True)
-    if not isinstance(query, str) or not query:
+    variables, document_id = found.get("variables"), found.get("documentId")
+    query_hash = _query_hash(found.get("extensions"))
+    if query == "" and (document_id or query_hash):  # graphql-ws cannot leave it out
+        query = None
+    if document_id is not None and not _is_id(document_id):
+        raise refusal(400, f"`documentId` must be a text of 1 to {MAX_ID_CHARACTERS} characters.")
+    if document_id is not None and (query is not None or query_hash is not None):
+        raise refusal(400, "Send `documentId`, or `query`, or `extensions.persistedQuery`: one of them.")
+    if document_id is None and query_hash is None and (not isinstance(query, str) or not query):
         raise refusal(400, "Send the GraphQL document as the text `query`.")
+    if query is not None and not isinstance(query, str):
+        raise refusal(400, "`query` must be a text.")
     if name is not None and not isinstance(name, str):
         raise refusal(400, "`operationName` must be a text.")
     if variables is not None and not isinstance(variables, dict):
         raise refusal(400, "`variables` must be an object.")
-    return GraphQLRequest(query, name or None, variables or {}, body_bytes)
+    return GraphQLRequest(query, name or None, variables or {}, body_bytes, document_id, query_hash)
+
+
+def _query_hash(extensions: object) -> str | None:
+    if extensions is None:
+        return None
+    if not isinstance(extensions, dict):
+        raise refusal(400, "`extensions` must be an object.")
+    persisted = extensions.get("persistedQuery")
+    if persisted is None:
+        return None
+    if not isinstance(persisted, dict) or persisted.get("version") != 1 or not _is_id(persisted.get("sha256Hash")):
+        raise refusal(400, "`extensions.persistedQuery` must have `version` 1 and a `sha256Hash`.")
+    found: str = persisted["sha256Hash"]
+    return found
+
+
+def _is_id(value: object) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= MAX_ID_CHARACTERS

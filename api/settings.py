@@ -4,6 +4,7 @@ A setting that cannot be used stops the start and says which variable it is and 
 value itself is never repeated, because it may be a secret.
 """
 
+import os
 import re
 from enum import StrEnum
 from ipaddress import ip_network
@@ -23,6 +24,8 @@ VAR = Path("var")
 """Where a local run keeps what it makes: the database file and the secret key."""
 
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+_SYSTEMD_CREDENTIALS = "CREDENTIALS_DIRECTORY"
+_CONTAINER_SECRETS = Path("/run/secrets")
 
 
 class Environment(StrEnum):
@@ -66,6 +69,8 @@ class Settings(Limits):
     """What it signed and sealed is still good: while keys are changed."""
     public_url: str | None = None
     """How callers reach this server, without a slash at the end."""
+    drain_seconds: float = Field(default=0, ge=0, le=600)
+    """After SIGTERM: so long /readyz says no while requests are still taken."""
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = ()
     """Addresses or networks whose X-Forwarded-* headers are believed."""
 
@@ -249,17 +254,25 @@ class Settings(Limits):
             raise SettingsError(f"{PREFIX}SECRET_KEY: write a key of at least {MIN_KEY_BYTES} bytes.")
         return self.secret_key.get_secret_value()
 
+    @property
+    def signing_keys(self) -> tuple[str, ...]:
+        """The first signs and seals; what was made with another is still good."""
+        previous = self.previous_secret_key
+        return (self.signing_key,) if previous is None else (self.signing_key, previous.get_secret_value())
+
 
 def load_settings(*, var: Path = VAR, signs: bool = True, **given: Any) -> Settings:
-    """Settings from the environment and `.env`; `given` wins over both. Raises SettingsError.
+    """Settings from the environment, `.env`, and files of secrets that systemd or a container brings, each named like
+    its variable; `given` wins over all, and the former over the latter. Raises SettingsError.
 
     Whoever signs nothing says so: then no key is made, and there may be none.
     """
     try:
-        settings = Settings(**given)
+        settings = Settings(_secrets_dir=_secret_folders() or None, **given)
     except ValidationError as error:
         raise SettingsError("\n".join(_complaint(dict(detail)) for detail in error.errors())) from None
     _refuse_half_of_stripe(settings)
+    _refuse_one_key_twice(settings)
     if settings.secret_key is not None:
         return settings
     if settings.env is Environment.PRODUCTION:
@@ -273,6 +286,19 @@ def load_settings(*, var: Path = VAR, signs: bool = True, **given: Any) -> Setti
         return settings.model_copy(update={"secret_key": SecretStr(kept_secret_key(var / "secret_key"))})
     except KeyFileError as error:
         raise SettingsError(f"{PREFIX}SECRET_KEY: {error}.") from None
+
+
+def _secret_folders() -> list[Path]:
+    named = os.environ.get(_SYSTEMD_CREDENTIALS)
+    return [folder for folder in ([Path(named)] if named else []) + [_CONTAINER_SECRETS] if folder.is_dir()]
+
+
+def _refuse_one_key_twice(settings: Settings) -> None:
+    """Whoever did so would take the key for changed."""
+    if settings.previous_secret_key is not None and settings.previous_secret_key == settings.secret_key:
+        raise SettingsError(
+            f"{PREFIX}PREVIOUS_SECRET_KEY: it is the key of {PREFIX}SECRET_KEY. Write the one before, or take it out."
+        )
 
 
 def _refuse_half_of_stripe(settings: Settings) -> None:

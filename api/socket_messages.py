@@ -13,8 +13,6 @@ from api.refusals import Refused
 from api.requests import GraphQLRequest, read_json, read_members
 
 PROTOCOL = "graphql-transport-ws"
-MAX_MESSAGE_BYTES = 64_000
-"""Larger requests go over HTTP: a batch of usage does."""
 MAX_ID_CHARACTERS = 255
 MAX_REASON_BYTES = 123
 """RFC 6455, 5.5.1: what is left for words in a close frame."""
@@ -31,6 +29,7 @@ WRONG_PROTOCOL = 4406
 INIT_TIMEOUT = 4408
 ID_IN_USE = 4409
 TOO_MANY_INITS = 4429
+TOO_MANY_SOCKETS = 4429
 
 
 class Close(Exception):
@@ -52,13 +51,14 @@ class Message:
     """Bytes."""
 
 
-def read_message(text: str | None) -> Message:
-    """The message of one frame; None: it was a binary one. Raises Close."""
+def read_message(text: str | None, most_bytes: int) -> Message:
+    """The message of one frame; None: it was a binary one. Larger requests go over HTTP: a batch of usage does. Raises
+    Close."""
     if text is None:
         raise Close(BAD_MESSAGE, "Messages are text frames.")
     encoded = text.encode()
-    if len(encoded) > MAX_MESSAGE_BYTES:
-        raise Close(BAD_MESSAGE, f"A message has at most {MAX_MESSAGE_BYTES} bytes: send this request by POST.")
+    if len(encoded) > most_bytes:
+        raise Close(BAD_MESSAGE, f"A message has at most {most_bytes} bytes: send this request by POST.")
     try:
         found = read_json(encoded, "The message")
     except Refused as refused:

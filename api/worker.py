@@ -10,7 +10,7 @@ import random
 import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from datetime import datetime
 from typing import NamedTuple
 
@@ -39,8 +39,14 @@ STOP_SECONDS = 10.0
 """So long the worker may finish what it has begun. What it then leaves is claimed for a while, and taken up after."""
 LONGEST_REST_SECONDS = 30.0
 """After a run that took long, of a job that rests by its length."""
+LOST_SECONDS = 60.0
+"""A worker that has not looked for work for so long is lost: the pool and the pauses let it wait for half of that."""
 SETTLERS = 4
 """So many runs of one job at once: a processor that hangs does not keep later top-ups waiting."""
+
+
+Watched = Callable[[str], AbstractContextManager[None]]
+"""Around every run of a job, by its name."""
 
 
 class JobsFailed(Exception):
@@ -122,6 +128,7 @@ class Worker:
         deliveries: Deliveries,
         *,
         clock: Callable[[], datetime] = utc_now,
+        watched: Watched | None = None,
     ) -> None:
         self._database = database
         self._jobs = jobs(door, processors, deliveries)
@@ -132,7 +139,15 @@ class Worker:
         self._failures: dict[str, int] = {}
         """How often a job failed in a row."""
         self._rests_until: dict[str, float] = {}
-        """By the clock that only runs forward."""
+        """By the clock that only runs forward, as the next."""
+        self.looked_at = clock()
+        """For work, the last time."""
+        self._watched = watched
+
+    @property
+    def is_well(self) -> bool:
+        """Whether it looks for work. Without the database it cannot, but goes on trying."""
+        return (self._clock() - self.looked_at).total_seconds() < LOST_SECONDS
 
     def wake(self) -> None:
         """There is work now: a transaction of this process has left some."""
@@ -167,6 +182,7 @@ class Worker:
             else:
                 pause = LOOK_SECONDS
                 self._start(due)
+            self.looked_at = self._clock()
             await self._sleep(pause * random.uniform(0.75, 1.25))  # noqa: S311 - jitter, not a secret
 
     async def _sleep(self, seconds: float) -> None:
@@ -191,7 +207,8 @@ class Worker:
     async def _run(self, job: Job) -> None:
         begun = time.monotonic()
         try:
-            count = await job.run(self._clock())
+            with self._watched(job.name) if self._watched else nullcontext():
+                count = await job.run(self._clock())
         except Exception as error:
             self._failed(job, error)
             return

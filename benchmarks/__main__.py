@@ -157,7 +157,7 @@ async def history_page(world: World, engine: str) -> Figure:
                 now=world.now,
                 database=world.database,
                 begin=world.begin,
-                cursor_key=b"bench",
+                cursor_keys=(b"bench",),
                 renew_due=_nothing_due,
                 processors=Processors(NoProcessor()),
                 changes=Changes(world.database),

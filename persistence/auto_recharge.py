@@ -111,7 +111,7 @@ async def _offices(
     last = (
         select(TOP_UP.c.id)
         .where(
-            TOP_UP.c.company_id == OFFICE.c.company_id,
+            TOP_UP.c.company_id == scope.company_id,
             TOP_UP.c.office_id == OFFICE.c.id,
             TOP_UP.c.origin == TopUpOrigin.AUTO_RECHARGE.value,
             func.coalesce(TOP_UP.c.reason, "") != TopUpReason.ALREADY_IN_FLIGHT.value,
@@ -134,7 +134,7 @@ async def _offices(
             *settings,
         )
         .select_from(OFFICE)
-        .join(BILLING_CYCLE, current_cycle_of(OFFICE.c.id, OFFICE.c.company_id, now))
+        .join(BILLING_CYCLE, current_cycle_of(scope, OFFICE.c.id, now))
         .outerjoin(table, and_(table.c.company_id == OFFICE.c.company_id, table.c.office_id == OFFICE.c.id))
         .where(visible(scope, OFFICE.c.id, OFFICE.c.company_id), OFFICE.c.id.in_(sorted(office_ids)))
     )
@@ -160,7 +160,7 @@ async def _facts(
     statement = (
         select(OFFICE.c.id, *_measures(BILLING_CYCLE.c.month, or_(false(), *days)), _count_of(in_flight))
         .select_from(OFFICE)
-        .join(BILLING_CYCLE, current_cycle_of(OFFICE.c.id, OFFICE.c.company_id, now))
+        .join(BILLING_CYCLE, current_cycle_of(scope, OFFICE.c.id, now))
         .outerjoin(TOP_UP, lately)
         .where(visible(scope, OFFICE.c.id, OFFICE.c.company_id), OFFICE.c.id.in_([row.office_id for row in offices]))
         .group_by(OFFICE.c.id)

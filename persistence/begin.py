@@ -44,6 +44,7 @@ from persistence.refunding_work import RefundingWork
 from persistence.refunds import claim_refunds, find_payment
 from persistence.tables.charging import REJECTED_USAGE
 from persistence.tables.company import OFFICE, OFFICE_NUMBER
+from persistence.tally import OnTally
 from persistence.top_up_claims import claim_top_ups
 from persistence.top_ups import find_top_up, read_buyer, read_payer
 from persistence.watching_work import WatchingWork
@@ -77,15 +78,19 @@ class Begin:
         self._rate_books = RateBooks()
         self._changes = changes
         self.on_intent = on_intent
+        self.on_tally: OnTally | None = None
+        """Called after a commit with what it did."""
 
     @asynccontextmanager
     async def begin(self, company_id: UUID, now: datetime) -> AsyncIterator[Work]:
-        async with self._database.writing() as connection:
+        async with self._database.of(company_id).writing() as connection:
             work = UnitOfWork(connection, company_id, now, self._rate_books)
             yield work
         self._tell(company_id, work.office_ids)
         if self.on_intent is not None and work.has_intents:
             self.on_intent()
+        if self.on_tally is not None:
+            self.on_tally(work.tally)
 
     def _tell(self, company_id: UUID, office_ids: Collection[UUID]) -> None:
         if self._changes is not None and office_ids:
@@ -95,7 +100,9 @@ class Begin:
     async def provision(
         self, company: UUID | str, now: datetime, *, is_dry_run: bool = False
     ) -> AsyncIterator[PlanWork]:
-        async with self._database.writing() as connection:
+        # By its slug a company may be about to be made.
+        database = self._database.of(company) if isinstance(company, UUID) else self._database
+        async with database.writing() as connection:
             work = await ProvisioningWork.of(connection, company, now)
             yield work
             if is_dry_run:
@@ -120,8 +127,9 @@ class Begin:
     ) -> Mapping[OfficeReference, UUID]:
         if not references:
             return {}
+        database = self._database.of(company_id)
         statement = select(OFFICE.c.id, OFFICE.c.slug).where(OFFICE.c.company_id == company_id)
-        offices = await self._database.rows(statement)
+        offices = await database.rows(statement)
         ids = {row.id for row in offices}
         slugs = {row.slug: row.id for row in offices}
         asked = [reference.phone_number for reference in references if reference.phone_number]
@@ -129,7 +137,7 @@ class Begin:
         if asked:
             table = OFFICE_NUMBER
             mine = and_(table.c.company_id == company_id, table.c.phone_number.in_(asked))
-            rows = await self._database.rows(select(table.c.phone_number, table.c.office_id).where(mine))
+            rows = await database.rows(select(table.c.phone_number, table.c.office_id).where(mine))
             numbers = {row.phone_number: row.office_id for row in rows}
         found = {
             reference: (reference.id if reference.id in ids else None)
@@ -140,14 +148,14 @@ class Begin:
         return {reference: office_id for reference, office_id in found.items() if office_id is not None}
 
     async def find_hold(self, company_id: UUID, hold_id: UUID) -> Hold | None:
-        async with self._database.reading() as connection:
+        async with self._database.of(company_id).reading() as connection:
             return await find_hold(connection, company_id, hold_id)
 
     async def due_offices(self, company_id: UUID | None, now: datetime) -> Sequence[tuple[UUID, UUID]]:
         statement = select(OFFICE.c.company_id, OFFICE.c.id).where(OFFICE.c.renew_due_at <= now)
         if company_id is not None:
             statement = statement.where(OFFICE.c.company_id == company_id)
-        rows = await self._database.rows(statement.order_by(OFFICE.c.company_id, OFFICE.c.id))
+        rows = await self._over(company_id).rows(statement.order_by(OFFICE.c.company_id, OFFICE.c.id))
         return [(row.company_id, row.id) for row in rows]
 
     async def due_watches(
@@ -163,11 +171,15 @@ class Begin:
             statement = statement.where(OFFICE.c.company_id == company_id)
         if office_ids is not None:
             statement = statement.where(OFFICE.c.id.in_(sorted(office_ids)))
-        rows = await self._database.rows(statement.order_by(OFFICE.c.watch_due_at, OFFICE.c.id).limit(limit))
+        rows = await self._over(company_id).rows(statement.order_by(OFFICE.c.watch_due_at, OFFICE.c.id).limit(limit))
         return [(row.company_id, row.id) for row in rows]
 
+    def _over(self, company_id: UUID | None) -> Database:
+        """None: over all companies, as a worker looks."""
+        return self._database if company_id is None else self._database.of(company_id)
+
     async def spending_by_party(self, company_id: UUID, office_id: UUID, compared: Comparison) -> Sequence[Cause]:
-        async with self._database.reading() as connection:
+        async with self._database.of(company_id).reading() as connection:
             return await read_spending_by_party(connection, company_id, office_id, compared)
 
     async def due_recharges(self, now: datetime) -> Sequence[tuple[UUID, UUID]]:
@@ -177,19 +189,19 @@ class Begin:
         return new_id()
 
     async def find_buyer(self, company_id: UUID, office_id: UUID, now: datetime) -> Buyer:
-        async with self._database.reading() as connection:
+        async with self._database.of(company_id).reading() as connection:
             return await read_buyer(connection, company_id, office_id, now)
 
     async def find_cardholder(self, company_id: UUID, office_id: UUID, kind: ProcessorKind) -> Cardholder:
-        async with self._database.reading() as connection:
+        async with self._database.of(company_id).reading() as connection:
             return await read_cardholder(connection, company_id, office_id, kind)
 
     async def find_top_up(self, company_id: UUID, top_up_id: UUID) -> TopUp | None:
-        async with self._database.reading() as connection:
+        async with self._database.of(company_id).reading() as connection:
             return await find_top_up(connection, company_id, top_up_id)
 
     async def find_payer(self, top_up: TopUp) -> Payer:
-        async with self._database.reading() as connection:
+        async with self._database.of(top_up.company_id).reading() as connection:
             return await read_payer(connection, top_up)
 
     async def claim_top_ups(self, now: datetime, until: datetime, *, limit: int) -> Sequence[TopUp]:
@@ -217,7 +229,7 @@ class Begin:
             statement = statement.where(table.c.code == code.value)
         if ids is not None:
             statement = statement.where(table.c.id.in_(ids))
-        rows = await self._database.rows(statement.order_by(table.c.received_at, table.c.id))
+        rows = await self._database.of(company_id).rows(statement.order_by(table.c.received_at, table.c.id))
         return [(row.office_id, event_from_json(row.event)) for row in rows]
 
 

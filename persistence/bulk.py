@@ -1,6 +1,7 @@
 """Many rows at once, the fastest way each engine has: COPY on PostgreSQL, one prepared statement on SQLite.
 
-Both bypass SQLAlchemy's per-row work, so values are turned here into what the drivers take.
+Whom row-level security binds, PostgreSQL takes no COPY from: there the columns go as arrays. All three bypass
+SQLAlchemy's per-row work, so values are turned here into what the drivers take.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,12 +11,15 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import Date
+from sqlalchemy import Date, Dialect
+from sqlalchemy.dialects.postgresql import dialect as postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from persistence.sessions import session_of
 from persistence.tables import EPOCH, MICROSECOND, Id, Json, UtcDateTime
 
 Encoder = Callable[[Any], Any]
+_POSTGRESQL: Dialect = postgresql()  # type: ignore[no-untyped-call]
 
 
 async def insert_rows(
@@ -33,10 +37,19 @@ async def insert_rows(
         marks = ", ".join("?" * len(columns))
         statement = f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES ({marks})"  # noqa: S608 - our own names
         await connection.exec_driver_sql(statement, [tuple(row) for row in rows])
+        return
+    session = session_of(connection)
+    if session.is_bound:
+        await connection.exec_driver_sql(_from_arrays(table, columns), tuple(zip(*rows, strict=True)))
     else:
-        raw = await connection.get_raw_connection()
-        driver: Any = raw.driver_connection
-        await driver.copy_records_to_table(table.name, records=rows, columns=columns)
+        await session.copy_records_to_table(table.name, records=rows, columns=columns)
+
+
+@lru_cache(maxsize=256)
+def _from_arrays(table: Any, columns: tuple[str, ...]) -> str:
+    kinds = [table.c[name].type.compile(dialect=_POSTGRESQL) for name in columns]
+    arrays = ", ".join(f"${at}::{kind}[]" for at, kind in enumerate(kinds, 1))
+    return f"INSERT INTO {table.name} ({', '.join(columns)}) SELECT * FROM unnest({arrays})"  # noqa: S608 - our own names
 
 
 @lru_cache(maxsize=256)

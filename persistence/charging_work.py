@@ -48,6 +48,7 @@ class ChargingWork(Unit):
     async def save_charges(self, books: Books, charged: Charged, known: Known) -> None:
         await self._save_funds(books)
         await save_charges.save_charges(self._connection, books, charged, known)
+        self.tally.add_charged(charged, books.funds.office.currency)
         await save_postings(self._connection, books)
 
     async def find_charge(self, charge_id: UUID) -> PastCharge | None:
@@ -58,6 +59,7 @@ class ChargingWork(Unit):
     async def save_reversal(self, books: Books, reversal: Reversal) -> None:
         await self._save_funds(books)
         await save_charges.save_reversal(self._connection, self._company_id, reversal, books.now)
+        self.tally.reversals[reversal.original.service] += 1
         await save_postings(self._connection, books)
 
 

@@ -18,7 +18,8 @@ from sqlalchemy import NullPool, String, bindparam, func, literal, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from persistence.database import CONNECT_SECONDS, Database
+from persistence.database import Database
+from persistence.sessions import CONNECT_SECONDS
 
 CHANNEL = "farebox_changes"
 CONNECTION_NAME = "farebox listens"

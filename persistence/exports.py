@@ -280,7 +280,7 @@ _SHOWN = (
 
 
 def _looked_up(table: Any, column: str, *, by: str) -> Any:
-    row = and_(table.c.company_id == CHARGE.c.company_id, table.c.id == CHARGE.c[by])
+    row = and_(table.c.company_id == bindparam("company_id"), table.c.id == CHARGE.c[by])
     return select(table.c[column]).where(row).correlate(CHARGE).scalar_subquery()
 
 

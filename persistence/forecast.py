@@ -52,7 +52,7 @@ def _cycles(scope: Scope, office_ids: Collection[UUID], now: datetime) -> Any:
     cost = (
         select(func.coalesce(func.sum(by_cycle.commitment_micros + by_cycle.universal_micros), 0))
         .where(
-            by_cycle.company_id == BILLING_CYCLE.c.company_id,
+            by_cycle.company_id == scope.company_id,
             by_cycle.office_id == BILLING_CYCLE.c.office_id,
             by_cycle.month == BILLING_CYCLE.c.month,
         )
@@ -61,7 +61,7 @@ def _cycles(scope: Scope, office_ids: Collection[UUID], now: datetime) -> Any:
     )
     first_day = (
         select(func.min(by_day.local_day))
-        .where(by_day.company_id == OFFICE.c.company_id, by_day.office_id == OFFICE.c.id)
+        .where(by_day.company_id == scope.company_id, by_day.office_id == OFFICE.c.id)
         .correlate(OFFICE)
         .scalar_subquery()
     )
@@ -76,7 +76,7 @@ def _cycles(scope: Scope, office_ids: Collection[UUID], now: datetime) -> Any:
         )
         .select_from(OFFICE)
         .join(COMPANY, COMPANY.c.company_id == OFFICE.c.company_id)
-        .join(BILLING_CYCLE, current_cycle_of(OFFICE.c.id, OFFICE.c.company_id, now))
+        .join(BILLING_CYCLE, current_cycle_of(scope, OFFICE.c.id, now))
         .where(visible(scope, OFFICE.c.id, OFFICE.c.company_id), OFFICE.c.id.in_(sorted(office_ids)))
     )
 

@@ -23,7 +23,10 @@ class FundingWork(Unit):
         return await top_ups.find_top_up(self._connection, self._company_id, top_up_id)
 
     async def change_top_up(self, before: TopUp, after: TopUp) -> bool:
-        return await top_ups.change_top_up(self._connection, before, after)
+        is_changed = await top_ups.change_top_up(self._connection, before, after)
+        if is_changed and after.state is not before.state:
+            self.tally.add_top_ups([after])
+        return is_changed
 
     async def save_payment(self, top_up: TopUp, payment_id: str) -> bool:
         return await top_ups.save_payment(self._connection, top_up, payment_id)

@@ -72,14 +72,14 @@ async def read_history_page(
     else:
         keys = _keys_by_office(database, scope, wanted, window, is_descending)
         statement = _records().where(CHARGE.c.company_id == scope.company_id, CHARGE.c.id.in_(keys))
-    rows = await database.rows(windowed(statement, _NEWEST, window, is_descending=is_descending))
+    page = windowed(statement, _NEWEST, window, is_descending=is_descending)
+    rows = await database.rows(page, may_lag=True)
     return sliced(rows, window)
 
 
 async def read_history_totals(database: Database, scope: Scope, *, wanted: HistoryFilter) -> Totals:
     """How many records the filter finds, and the sum of their cost."""
-    async with database.reading() as connection:
-        return await sum_history(connection, scope, wanted=wanted)
+    return await database.read(lambda connection: sum_history(connection, scope, wanted=wanted), may_lag=True)
 
 
 async def sum_history(connection: AsyncConnection, scope: Scope, *, wanted: HistoryFilter) -> Totals:

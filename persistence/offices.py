@@ -102,8 +102,10 @@ async def read_billing_cycles(
     return await database.rows(select(ranked).where(ranked.c.rank <= limit).order_by(ranked.c.office_id, ranked.c.rank))
 
 
-def current_cycle_of(office_id: ColumnElement[Any], company_id: ColumnElement[Any], now: datetime) -> Any:
-    """The join condition to the cycle of an office that began last: the current one, once renewals have been run."""
+def current_cycle_of(scope: Scope, office_id: ColumnElement[Any], now: datetime) -> Any:
+    """The join condition to the cycle of an office of the scope that began last: the current one, once renewals have
+    been run. The company is named on the inside too: Citus does not find it out there."""
+    company_id = scope.company_id
     cycle = BILLING_CYCLE.alias("begun")
     newest = (
         select(func.max(cycle.c.starts_at))

@@ -32,16 +32,14 @@ from persistence.tables.charging import USAGE_BY_CYCLE
 from persistence.tables.company import COMPANY, OFFICE
 from persistence.tables.funds import ALLOWANCE_CYCLE, BILLING_CYCLE, POSTING, WALLET, WALLET_CYCLE
 
-_SPENT_UNIVERSAL = (
-    select(cast(func.coalesce(func.sum(USAGE_BY_CYCLE.c.universal_micros), 0), BigInteger))
-    .where(
-        USAGE_BY_CYCLE.c.company_id == BILLING_CYCLE.c.company_id,
+
+def _spent_universal(scope: Scope) -> ColumnElement[Any]:
+    spent = select(cast(func.coalesce(func.sum(USAGE_BY_CYCLE.c.universal_micros), 0), BigInteger)).where(
+        USAGE_BY_CYCLE.c.company_id == scope.company_id,
         USAGE_BY_CYCLE.c.office_id == BILLING_CYCLE.c.office_id,
         USAGE_BY_CYCLE.c.month == BILLING_CYCLE.c.month,
     )
-    .correlate(BILLING_CYCLE)
-    .scalar_subquery()
-)
+    return spent.correlate(BILLING_CYCLE).scalar_subquery()
 
 
 def _in_commitment(own: ColumnElement[Any], otherwise: Any) -> ColumnElement[Any]:
@@ -71,7 +69,7 @@ def _wallets(scope: Scope, now: datetime) -> Select[Any]:
             case((is_universal, null()), else_=_in_commitment(WALLET_CYCLE.c.committed_micros, 0)).label(
                 "committed_micros"
             ),
-            case((is_universal, _SPENT_UNIVERSAL), else_=_in_commitment(WALLET_CYCLE.c.spent_micros, 0)).label(
+            case((is_universal, _spent_universal(scope)), else_=_in_commitment(WALLET_CYCLE.c.spent_micros, 0)).label(
                 "spent_micros"
             ),
             WALLET_CYCLE.c.ends_at.label("expires_at"),
@@ -86,7 +84,7 @@ def _wallets(scope: Scope, now: datetime) -> Select[Any]:
         )
         .select_from(WALLET)
         .join(COMPANY, COMPANY.c.company_id == WALLET.c.company_id)
-        .join(BILLING_CYCLE, current_cycle_of(WALLET.c.office_id, WALLET.c.company_id, now))
+        .join(BILLING_CYCLE, current_cycle_of(scope, WALLET.c.office_id, now))
         .outerjoin(WALLET_CYCLE, in_cycle)
         .where(visible(scope, WALLET.c.office_id, WALLET.c.company_id))
     )
@@ -172,7 +170,7 @@ def _universal_cycles(scope: Scope, wallet_ids: Collection[UUID], now: datetime)
     held = (
         select(POSTING.c.balance_after_micros)
         .where(
-            POSTING.c.company_id == WALLET.c.company_id,
+            POSTING.c.company_id == scope.company_id,
             POSTING.c.wallet_id == WALLET.c.id,
             POSTING.c.posted_at < BILLING_CYCLE.c.ends_at,
         )
@@ -192,7 +190,7 @@ def _universal_cycles(scope: Scope, wallet_ids: Collection[UUID], now: datetime)
             BILLING_CYCLE.c.closed_at,
             literal(Cadence.MONTHLY.value).label("cadence"),
             WALLET.c.committed_micros,
-            _SPENT_UNIVERSAL.label("spent_micros"),
+            _spent_universal(scope).label("spent_micros"),
             literal(0).label("expired_micros"),
             func.coalesce(held, 0).label("balance_micros"),
             rank.label("rank"),
@@ -241,7 +239,7 @@ def _own_cycle() -> ColumnElement[bool]:
 def _plan_usage_in(scope: Scope, now: datetime, month: int | None) -> Select[Any]:
     if month is not None:
         return _plan_usage(scope, _own_cycle()).where(ALLOWANCE_CYCLE.c.month == month)
-    return _plan_usage(scope, current_cycle_of(ALLOWANCE_CYCLE.c.office_id, ALLOWANCE_CYCLE.c.company_id, now))
+    return _plan_usage(scope, current_cycle_of(scope, ALLOWANCE_CYCLE.c.office_id, now))
 
 
 async def read_plan_usage(

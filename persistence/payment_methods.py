@@ -116,7 +116,7 @@ async def _owed(connection: AsyncConnection, scope: Scope, office_ids: Collectio
     given_back = (
         select(func.coalesce(func.sum(REFUND.c.total_micros), 0))
         .where(
-            REFUND.c.company_id == TOP_UP.c.company_id,
+            REFUND.c.company_id == scope.company_id,
             REFUND.c.top_up_id == TOP_UP.c.id,
             REFUND.c.state != _FAILED_REFUND,
         )

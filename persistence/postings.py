@@ -39,7 +39,8 @@ async def read_posting_page(
             BILLING_CYCLE.c.ends_at > POSTING.c.posted_at,
         )
         statement = statement.join(BILLING_CYCLE, in_cycle)
-    rows = await database.rows(windowed(statement, (POSTING.c.sequence,), window, is_descending=True))
+    page = windowed(statement, (POSTING.c.sequence,), window, is_descending=True)
+    rows = await database.rows(page, may_lag=True)
     return sliced(rows, window)
 
 

@@ -127,10 +127,10 @@ async def count_returned(connection: AsyncConnection, company_id: UUID, top_up_i
 # ---------- what is unspent ----------
 
 
-def _settled_sequence() -> ColumnElement[int]:
+def _settled_sequence(company_id: UUID | None) -> ColumnElement[int]:
     """The number of the posting that brought a top-up's credits; what was put back later has a higher one."""
     first = select(func.min(POSTING.c.sequence)).where(
-        POSTING.c.company_id == TOP_UP.c.company_id, POSTING.c.top_up_id == TOP_UP.c.id, _INTO_UNIVERSAL
+        POSTING.c.company_id == company_id, POSTING.c.top_up_id == TOP_UP.c.id, _INTO_UNIVERSAL
     )
     return first.correlate(TOP_UP).scalar_subquery()
 
@@ -147,7 +147,7 @@ def _newer(wallets: Mapping[UUID, int], company_id: UUID) -> CompoundSelect[Any]
     is_put_back = (
         select(earlier.c.id)
         .where(
-            earlier.c.company_id == POSTING.c.company_id,
+            earlier.c.company_id == company_id,
             earlier.c.top_up_id == POSTING.c.top_up_id,
             earlier.c.destination == POSTING.c.destination,
             earlier.c.sequence < POSTING.c.sequence,
@@ -183,7 +183,7 @@ def _sum_newer(rows: Iterable[Row[Any]]) -> Micros:
 async def read_newer_micros(connection: AsyncConnection, wallet_id: UUID, top_up: TopUp) -> Micros:
     """What came into the wallet after a settled top-up."""
     mine = and_(TOP_UP.c.company_id == top_up.company_id, TOP_UP.c.id == top_up.id)
-    settled_at = (await connection.execute(select(_settled_sequence()).where(mine))).scalar_one()
+    settled_at = (await connection.execute(select(_settled_sequence(top_up.company_id)).where(mine))).scalar_one()
     rows = await connection.execute(_newer({wallet_id: settled_at}, top_up.company_id))
     return _sum_newer(rows.all())
 
@@ -200,7 +200,7 @@ async def read_refundable(database: Database, scope: Scope, *, ids: Collection[U
             COMPANY.c.currency,
             WALLET.c.id.label("wallet_id"),
             (WALLET.c.balance_micros - WALLET.c.reserved_micros).label("available_micros"),
-            _settled_sequence().label("settled_sequence"),
+            _settled_sequence(scope.company_id).label("settled_sequence"),
         )
         .join(COMPANY, COMPANY.c.company_id == TOP_UP.c.company_id)
         .join(WALLET, and_(WALLET.c.company_id == TOP_UP.c.company_id, WALLET.c.office_id == TOP_UP.c.office_id))

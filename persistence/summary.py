@@ -41,7 +41,8 @@ class SummaryRow:
 
 async def read_usage_summary(database: Database, scope: Scope, *, question: Question) -> list[SummaryRow]:
     """By period, then by rank: what cost most in the whole time first, the rest last. Raises InvalidInput."""
-    async with database.reading() as connection:
+
+    async def look(connection: AsyncConnection) -> list[SummaryRow]:
         stretches = await read_stretches(
             connection,
             scope,
@@ -52,6 +53,8 @@ async def read_usage_summary(database: Database, scope: Scope, *, question: Ques
         )
         facts = ChartFacts(scope, question, source_of(question, stretches), database.is_sqlite)
         return await sum_up(connection, facts, stretches)
+
+    return await database.read(look, may_lag=True)
 
 
 async def sum_up(connection: AsyncConnection, facts: ChartFacts, stretches: Stretches) -> list[SummaryRow]:

@@ -16,6 +16,7 @@ from persistence.rate_index import RateBooks
 from persistence.save_books import save_funds, save_postings
 from persistence.save_news import save_news
 from persistence.tables.funds import IDEMPOTENCY_KEY, WALLET
+from persistence.tally import Tally
 
 
 class Unit:
@@ -28,6 +29,7 @@ class Unit:
         self._rate_books = rate_books
         self._loaded: dict[UUID, LoadedBooks] = {}
         self._news_count = 0
+        self.tally = Tally()
 
     async def lock_books(self, office_id: UUID, *, with_history: bool = False) -> Books:
         loaded = await lock_books(self._connection, self._company_id, office_id, self._now, with_history=with_history)
@@ -52,6 +54,7 @@ class Unit:
 
     async def _save_funds(self, books: Books) -> None:
         await save_funds(self._connection, self._loaded[books.funds.office.id])
+        self.tally.add_top_ups(books.new_top_ups)
         self._news_count += await save_news(self._connection, books)
 
     async def find_wallet_office(self, wallet_id: UUID) -> UUID | None:

@@ -18,3 +18,4 @@ class WatchingWork(Unit):
 
     async def save_alerts(self, books: Books, judged: Judged) -> None:
         await alerts.save_alerts(self._connection, books.funds.office, judged)
+        self.tally.add_alerts(judged)

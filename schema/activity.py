@@ -11,6 +11,7 @@ from domain.activity import ACTIONS, TargetKind
 from persistence.activity import read_activity_page
 from schema.connections import After, Before, Connection, First, Last, page, window_of
 from schema.context import Context, Info
+from schema.cost import VALUE, sized
 from schema.ids import IdKind, encode
 from schema.loaders import AnyRow
 from schema.nodes import Node
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 _WORDS = "; ".join(f"`{action}`: {meaning}" for action, meaning in ACTIONS.items())
 
 
-@strawberry.type(description="One thing that an activity changed.")
+@strawberry.type(directives=[VALUE], description="One thing that an activity changed.")
 class ActivityChange:
     field: str = strawberry.field(description="What it is called, in the API or in the company's file.")
     before: str | None = strawberry.field(
@@ -67,7 +68,9 @@ class Activity(Node):
         resolver=_target_of,
         description="What it was done to. Null when that is not there any more, or the token does not open it.",
     )
-    changes: list[ActivityChange] = strawberry.field(description="What it changed, and the reason given.")
+    changes: list[ActivityChange] = strawberry.field(
+        directives=[sized(10)], description="What it changed, and the reason given."
+    )
 
 
 @strawberry.type(description="A page of the audit trail, last done first.")

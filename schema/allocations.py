@@ -11,6 +11,7 @@ from domain.explanation import Share
 from domain.money import Micros, Nanos
 from domain.rates import Increment
 from schema.context import Info
+from schema.cost import VALUE
 from schema.loaders import AnyRow
 from schema.scalars import (
     BigInt,
@@ -38,7 +39,7 @@ async def _wallet_of(root: "Allocation", info: Info) -> Wallet | None:
     return None
 
 
-@strawberry.type(description="What one source paid of a charge, or keeps for a hold.")
+@strawberry.type(directives=[VALUE], description="What one source paid of a charge, or keeps for a hold.")
 class Allocation:
     office_key: strawberry.Private[UUID]
     source: WalletSource = strawberry.field(description="Who paid.")
@@ -54,8 +55,9 @@ class Allocation:
 
 
 @strawberry.type(
+    directives=[VALUE],
     description="The rate at the time of charging; of a hold, that of its authorization. A later deck does not change"
-    " it."
+    " it.",
 )
 class AppliedRate:
     amount: Decimal = strawberry.field(description="Price of one `unit`, nine decimals.")

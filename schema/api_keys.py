@@ -12,6 +12,7 @@ from domain.api_keys import MAX_KEYS, MAX_NAME_CHARACTERS, PREFIX_CHARACTERS, SE
 from domain.stories.keys import create_api_key, revoke_api_key
 from persistence.api_keys import MAX_LISTED, offices_of, read_company_keys
 from schema.context import Info
+from schema.cost import sized
 from schema.errors import UserError
 from schema.ids import NOTHING, IdKind, decode, encode
 from schema.loaders import AnyRow
@@ -61,7 +62,9 @@ class ApiKey(Node):
     )
     scopes: list[PartnerScope] = strawberry.field(description="What it may be used for.")
     offices: list[Office] | None = strawberry.field(
-        resolver=_offices, description="The offices it is limited to; null for every office of the company."
+        directives=[sized(10)],
+        resolver=_offices,
+        description="The offices it is limited to; null for every office of the company.",
     )
     created_at: datetime = strawberry.field(description="When it was made.")
     last_used_at: datetime | None = strawberry.field(

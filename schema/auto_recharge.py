@@ -12,6 +12,7 @@ from domain.money import MICROS_PER_UNIT, Micros
 from domain.top_ups import Billing
 from persistence.auto_recharge import OfficeRecharge
 from schema.context import Context, Info
+from schema.cost import sized
 from schema.ids import IdKind, decode, encode
 from schema.nodes import Node
 from schema.payment_words import RechargeState
@@ -68,10 +69,10 @@ class AutoRecharge(Node):
         resolver=_last_top_up, description="What it did last: a payment, or a skip with its reason. Null: nothing yet."
     )
     threshold_options: list[Money] = strawberry.field(
-        description='Thresholds for the menu "Select an amount", the present one among them.'
+        directives=[sized(10)], description='Thresholds for the menu "Select an amount", the present one among them.'
     )
     amount_options: list[Money] = strawberry.field(
-        description='Amounts for the menu "Select an amount", the present one among them.'
+        directives=[sized(10)], description='Amounts for the menu "Select an amount", the present one among them.'
     )
     minimum_amount: Money = strawberry.field(description="The least that `amount` may be.")
     maximum_amount: Money = strawberry.field(description="The most that `amount` may be.")

@@ -6,6 +6,7 @@ import strawberry
 
 from domain.errors import InvalidInput
 from domain.periods import YearMonth
+from schema.cost import VALUE
 from schema.loaders import AnyRow
 from schema.words import Cadence
 
@@ -13,8 +14,9 @@ MAX_CYCLES = 100
 
 
 @strawberry.type(
+    directives=[VALUE],
     description="A period that credits and allowances are counted in. It starts at local midnight in the office's"
-    " time zone on its anchor day, so it need not be a calendar month."
+    " time zone on its anchor day, so it need not be a calendar month.",
 )
 class BillingCycle:
     month: YearMonth = strawberry.field(

@@ -13,6 +13,7 @@ from schema import ids
 from schema.activity import ActivityConnection, resolve_activity
 from schema.api_keys import API_KEYS, ApiKey, resolve_api_keys
 from schema.context import Context, Info
+from schema.cost import sized
 from schema.ids import IdKind
 from schema.loaders import AnyRow
 from schema.nodes import Node
@@ -77,19 +78,23 @@ class Company(Node):
     )
     settings: CompanySettings = strawberry.field(description="What the company has decided about itself.")
     wallet_totals: list[WalletTotal] = strawberry.field(
+        directives=[sized(3)],
         resolver=_wallet_totals,
         description="Wallets summed over the offices the caller can see, one total a kind: the company's overview.",
     )
     plan_usage_totals: list[PlanUsageTotal] = strawberry.field(
+        directives=[sized(5)],
         resolver=_plan_usage_totals,
         description="Plan usage summed over the offices the caller can see, one total a service.",
     )
     activity: ActivityConnection = strawberry.field(
         resolver=resolve_activity, description="The audit trail: who changed or bought what, last done first."
     )
-    api_keys: list[ApiKey] = strawberry.field(resolver=resolve_api_keys, description=API_KEYS)
+    api_keys: list[ApiKey] = strawberry.field(directives=[sized(20)], resolver=resolve_api_keys, description=API_KEYS)
     webhook_endpoints: list[WebhookEndpoint] = strawberry.field(
-        resolver=resolve_webhook_endpoints, description="Where partners are told what happens, first made first."
+        directives=[sized(10)],
+        resolver=resolve_webhook_endpoints,
+        description="Where partners are told what happens, first made first.",
     )
 
 

@@ -18,6 +18,7 @@ import strawberry
 
 from domain.errors import InvalidInput
 from persistence.keyset import Position, Slice, Window
+from schema.cost import VALUE
 
 DEFAULT_PAGE = 25
 MAX_PAGE = 100
@@ -43,16 +44,23 @@ Before = Annotated[str | None, strawberry.argument(description="Only items befor
 
 
 class CursorSeal:
-    """Makes and checks the cursors of one list. `shape` gives the types of a position's values."""
+    """Makes and checks the cursors of one list. `shape` gives the types of a position's values.
 
-    def __init__(self, key: bytes, shape: Sequence[type], *list_name: object) -> None:
-        name = repr(list_name).encode()
+    The first key seals; cursors sealed with another are good too.
+    """
+
+    def __init__(self, keys: Sequence[bytes], shape: Sequence[type], *list_name: object) -> None:
+        self._name = repr(list_name).encode()
         self._shape = shape
-        self._key = blake2b(name, key=blake2b(key).digest(), digest_size=32).digest()
+        self._keys = keys
+        self._key = self._of_list(keys[0])
+
+    def _of_list(self, key: bytes) -> bytes:
+        return blake2b(self._name, key=blake2b(key).digest(), digest_size=32).digest()
 
     def close(self, position: Position) -> str:
         payload = orjson.dumps([_to_json(value) for value in position])
-        return _text(self._seal(payload) + payload)
+        return _text(_seal(self._key, payload) + payload)
 
     def open(self, cursor: str | None) -> Position | None:
         """The position a cursor was made from; None for none. Raises InvalidInput."""
@@ -63,15 +71,18 @@ class CursorSeal:
         except (BadBase64, ValueError):
             raise InvalidInput(_FOREIGN) from None
         payload = sealed[_SEAL_BYTES:]
-        is_ours = hmac.compare_digest(sealed[:_SEAL_BYTES], self._seal(payload))
+        is_ours = any(
+            hmac.compare_digest(sealed[:_SEAL_BYTES], _seal(self._of_list(key), payload)) for key in self._keys
+        )
         # The decoder overlooks stray characters; a cursor has one spelling.
         if not is_ours or _text(sealed) != cursor:
             raise InvalidInput(_FOREIGN)
         values = orjson.loads(payload)
         return tuple(_from_json(value, kind) for value, kind in zip(values, self._shape, strict=True))
 
-    def _seal(self, payload: bytes) -> bytes:
-        return blake2b(payload, key=self._key, digest_size=_SEAL_BYTES).digest()
+
+def _seal(key: bytes, payload: bytes) -> bytes:
+    return blake2b(payload, key=key, digest_size=_SEAL_BYTES).digest()
 
 
 def _text(sealed: bytes) -> str:
@@ -106,7 +117,7 @@ def window_of(
     return Window(limit, seal.open(after), seal.open(before), is_from_end=last is not None)
 
 
-@strawberry.type(description="Where a page lies in its list.")
+@strawberry.type(directives=[VALUE], description="Where a page lies in its list.")
 class PageInfo:
     has_next_page: bool = strawberry.field(
         description="Whether items follow: go on with `after: endCursor`. When paging by `last`, whether `before`"
@@ -120,7 +131,7 @@ class PageInfo:
     end_cursor: str | None = strawberry.field(description="Cursor of the last item; null on an empty page.")
 
 
-@strawberry.type(description="One item of a list and its place in it.")
+@strawberry.type(directives=[VALUE], description="One item of a list and its place in it.")
 class Edge(Generic[T]):
     cursor: str = strawberry.field(
         description="The item's place, for `after` and `before` of the same list with the same filter and order."

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 import strawberry
+from graphql import OperationType
 
 from domain.access import Permission, Scope, Viewer
 from domain.payments import Processors
@@ -21,6 +22,7 @@ from persistence.begin import Begin
 from persistence.changes import Changes
 from persistence.database import Database
 from persistence.outages import is_outage, told_briefly
+from schema.batching import OnBatch
 from schema.connections import CursorSeal
 from schema.loaders import Loaders
 
@@ -50,8 +52,8 @@ class Context:
     database: Database
     begin: Begin
     """The way into the database for stories."""
-    cursor_key: bytes
-    """Secret that seals cursors, the same in every process and after a restart."""
+    cursor_keys: tuple[bytes, ...]
+    """Secrets, the same in every process and after a restart: the first seals cursors, all open them."""
     renew_due: RenewDue
     processors: Processors
     """Where cards are saved and charged."""
@@ -60,12 +62,16 @@ class Context:
     export_url: ExportUrl
     secrets: SecretBox
     check_webhook_url: CheckUrl
+    on_batch: OnBatch | None = None
     loaders: Loaders = field(init=False)
     _renewals: dict[Scope, Task[object]] = field(init=False, default_factory=dict)
     _watches: dict[UUID | None, Task[None]] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "loaders", Loaders(self.database, self.scope, self.now))
+        # An operator may enter any company; of everybody else the database is told whose rows there are.
+        if not self.scope.is_operator:
+            object.__setattr__(self, "database", self.database.of(self.scope.company_id))
+        object.__setattr__(self, "loaders", Loaders(self.database, self.scope, self.now, self.on_batch))
 
     def renewed(self, scope: Scope | None = None) -> Awaitable[object]:
         """To be awaited before balances or cycles are read: once a request and scope, whoever asks first (R9).
@@ -101,7 +107,7 @@ class Context:
 
     def forget(self) -> None:
         """To be called before a write: what was read so far may be out of date once it is done."""
-        object.__setattr__(self, "loaders", Loaders(self.database, self.scope, self.now))
+        object.__setattr__(self, "loaders", Loaders(self.database, self.scope, self.now, self.on_batch))
         self._renewals.clear()
         self._watches.clear()
 
@@ -116,7 +122,7 @@ class Context:
         return replace(self, scope=self.scope_of(company_id))
 
     def cursors(self, shape: tuple[type, ...], *list_name: object) -> CursorSeal:
-        return CursorSeal(self.cursor_key, shape, self.scope.company_id, *list_name)
+        return CursorSeal(self.cursor_keys, shape, self.scope.company_id, *list_name)
 
     def may(self, permission: Permission) -> bool:
         return self.viewer.may(permission)
@@ -124,6 +130,12 @@ class Context:
 
 async def _nothing() -> None:
     """Who is in no company meets no office."""
+
+
+def lagging(info: "Info") -> Database:
+    """For what a query may show some seconds late. What a mutation or a subscription answers is about this moment."""
+    database = info.context.database
+    return database.lagging() if info.operation.operation is OperationType.QUERY else database
 
 
 Info = strawberry.Info[Context, None]

@@ -17,6 +17,7 @@ from domain import errors
 from domain.money import Micros
 from domain.top_ups import TopUp as DomainTopUp
 from schema.context import Info
+from schema.cost import VALUE
 from schema.payment_words import REASON_TEXTS, TopUpReason, TopUpState
 from schema.scalars import Money, money
 from schema.top_ups import TopUp, load_top_up
@@ -104,17 +105,22 @@ class UserError:
     )
 
 
-@strawberry.type(description="Something is wrong with the input.")
+@strawberry.type(directives=[VALUE], description="Something is wrong with the input.")
 class InputUserError(UserError):
     pass
 
 
-@strawberry.type(description="An idempotency key was used before for something else: take a new one for a new request.")
+@strawberry.type(
+    directives=[VALUE],
+    description="An idempotency key was used before for something else: take a new one for a new request.",
+)
 class IdempotencyUserError(UserError):
     differing_fields: list[str] = strawberry.field(description="Which fields of the input were different then.")
 
 
-@strawberry.type(description="An amount is beyond a limit. The limits that matter are told, the others are null.")
+@strawberry.type(
+    directives=[VALUE], description="An amount is beyond a limit. The limits that matter are told, the others are null."
+)
 class LimitUserError(UserError):
     minimum: Money | None = strawberry.field(description="The least it may be.")
     maximum: Money | None = strawberry.field(description="The most it may be; of a limit, all of it.")
@@ -125,7 +131,7 @@ async def _failed_top_up(root: "PaymentUserError", info: Info) -> TopUp | None:
     return await load_top_up(info.context, root.top_up_id)
 
 
-@strawberry.type(description="There is no card to charge, or no money came from it.")
+@strawberry.type(directives=[VALUE], description="There is no card to charge, or no money came from it.")
 class PaymentUserError(UserError):
     top_up_id: strawberry.Private[UUID | None]
     reason: TopUpReason = strawberry.field(description="Why.")

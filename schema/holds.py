@@ -15,6 +15,7 @@ from domain.holds import HoldRefusalReason, HoldState
 from domain.waterfall import Payment
 from schema.allocations import Allocation, AppliedRate, allocations_shown, rate_of_row
 from schema.context import Context, Info
+from schema.cost import VALUE, sized
 from schema.ids import IdKind, decode, encode
 from schema.loaders import AnyRow
 from schema.nodes import Node
@@ -47,7 +48,10 @@ describe(
 )
 
 
-@strawberry.type(description="Why usage is not authorized: an answer, not an error. Asking again later may be granted.")
+@strawberry.type(
+    directives=[VALUE],
+    description="Why usage is not authorized: an answer, not an error. Asking again later may be granted.",
+)
 class HoldRefusal:
     reason: HoldRefusalReason = strawberry.field(description="Why, for a program.")
     message: str = strawberry.field(description="Why, in a sentence for a person.")
@@ -96,6 +100,7 @@ class Hold(Node):
     )
     amount: Money = strawberry.field(description="What that much costs, plan share included: the sum of `allocations`.")
     allocations: list[Allocation] = strawberry.field(
+        directives=[sized(3)],
         resolver=_allocations,
         description="What it keeps of each source, in spending order; still told when it has ended.",
     )

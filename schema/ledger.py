@@ -9,7 +9,7 @@ from domain.access import Permission
 from domain.periods import YearMonth
 from persistence.postings import read_posting_page
 from schema.connections import After, Before, Connection, First, Last, page, window_of
-from schema.context import Info
+from schema.context import Info, lagging
 from schema.ids import IdKind, decode, encode
 from schema.loaders import AnyRow
 from schema.nodes import Node
@@ -105,6 +105,6 @@ async def resolve_ledger(
     seal = context.cursors((int,), "ledger", wallet, month)
     window = window_of(seal, first=first, after=after, last=last, before=before)
     found = await read_posting_page(
-        context.database, context.scope, wallet_id=wallet, month=month.number if month else None, window=window
+        lagging(info), context.scope, wallet_id=wallet, month=month.number if month else None, window=window
     )
     return PostingConnection(**page(seal, window, found, map(posting_of, found.rows), lambda row: (row.sequence,)))

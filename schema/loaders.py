@@ -4,16 +4,14 @@ What a request asks for one by one (the offices behind `node`, the wallets of ea
 statement. Lists themselves do not go through here: a page of history is one joined row a record.
 """
 
-from asyncio import shield
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Hashable, Sequence
 from datetime import datetime
-from functools import cached_property, partial
+from functools import partial
 from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
 from sqlalchemy import Row
-from strawberry.dataloader import DataLoader
 
 from domain.access import Scope
 from domain.forecasts import Spending
@@ -38,19 +36,11 @@ from persistence.rejections import read_rejections
 from persistence.spendable import read_spendable
 from persistence.top_up_list import read_top_ups
 from persistence.webhooks import read_webhook_deliveries, read_webhook_endpoints
+from schema.batching import Loader, OnBatch, batched
 
 AnyRow = Row[Any]
 K = TypeVar("K", bound=Hashable)
 Side = TypeVar("Side")
-V = TypeVar("V")
-
-
-class Loader(DataLoader[K, V]):
-    """What several fields wait for is read once, and read to its end: the executor breaks off the siblings of a field
-    that failed, and others may wait for the same."""
-
-    def load(self, key: K) -> Awaitable[V]:
-        return shield(super().load(key))
 
 
 ById = Loader[UUID, AnyRow | None]
@@ -78,10 +68,11 @@ class AlertOf(NamedTuple):
 
 
 class Loaders:
-    def __init__(self, database: Database, scope: Scope, now: datetime) -> None:
+    def __init__(self, database: Database, scope: Scope, now: datetime, on_batch: OnBatch | None = None) -> None:
         self._database = database
         self._scope = scope
         self._now = now
+        self.on_batch = on_batch
 
     def _by_id(self, read: Callable[..., Awaitable[Sequence[AnyRow]]]) -> ById:
         async def load(ids: list[UUID]) -> list[AnyRow | None]:
@@ -90,63 +81,63 @@ class Loaders:
 
         return Loader(load_fn=load)
 
-    @cached_property
+    @batched
     def offices(self) -> ById:
         return self._by_id(read_offices)
 
-    @cached_property
+    @batched
     def members(self) -> ById:
         return self._by_id(partial(read_parties, kind=PartyKind.MEMBER))
 
-    @cached_property
+    @batched
     def groups(self) -> ById:
         return self._by_id(partial(read_parties, kind=PartyKind.GROUP))
 
-    @cached_property
+    @batched
     def contacts(self) -> ById:
         return self._by_id(partial(read_parties, kind=PartyKind.CONTACT))
 
-    @cached_property
+    @batched
     def wallets(self) -> ById:
         return self._by_id(partial(read_wallets, now=self._now))
 
-    @cached_property
+    @batched
     def plan_usage(self) -> ById:
         return self._by_id(read_plan_usage_by_id)
 
-    @cached_property
+    @batched
     def usage_records(self) -> ById:
         return self._by_id(read_history_records)
 
-    @cached_property
+    @batched
     def rates(self) -> ById:
         return self._by_id(read_rates)
 
-    @cached_property
+    @batched
     def rate_cards(self) -> ById:
         return self._by_id(read_rate_cards)
 
-    @cached_property
+    @batched
     def rejections(self) -> ById:
         return self._by_id(read_rejections)
 
-    @cached_property
+    @batched
     def postings(self) -> ById:
         return self._by_id(read_postings)
 
-    @cached_property
+    @batched
     def activities(self) -> ById:
         return self._by_id(read_activities)
 
-    @cached_property
+    @batched
     def api_keys(self) -> ById:
         return self._by_id(read_api_keys)
 
-    @cached_property
+    @batched
     def top_ups(self) -> ById:
         return self._by_id(read_top_ups)
 
-    @cached_property
+    @batched
     def refundable(self) -> Loader[UUID, Micros]:
         """By top-up."""
 
@@ -156,23 +147,23 @@ class Loaders:
 
         return Loader(load_fn=load)
 
-    @cached_property
+    @batched
     def payment_methods(self) -> ById:
         return self._by_id(read_payment_methods)
 
-    @cached_property
+    @batched
     def holds(self) -> ById:
         return self._by_id(read_holds)
 
-    @cached_property
+    @batched
     def webhook_endpoints(self) -> ById:
         return self._by_id(read_webhook_endpoints)
 
-    @cached_property
+    @batched
     def webhook_deliveries(self) -> ById:
         return self._by_id(read_webhook_deliveries)
 
-    @cached_property
+    @batched
     def can_spend(self) -> Loader[UUID, bool]:
         """By office; false for one that is not visible."""
 
@@ -183,7 +174,7 @@ class Loaders:
 
         return Loader(load_fn=load)
 
-    @cached_property
+    @batched
     def spending(self) -> Loader[UUID, Spending | None]:
         """By office: what forecasts are made from."""
 
@@ -193,7 +184,7 @@ class Loaders:
 
         return Loader(load_fn=load)
 
-    @cached_property
+    @batched
     def billings(self) -> Loader[UUID, Billing | None]:
         async def load(office_ids: list[UUID]) -> list[Billing | None]:
             found = await read_billings(self._database, self._scope, office_ids=office_ids, now=self._now)
@@ -201,7 +192,7 @@ class Loaders:
 
         return Loader(load_fn=load)
 
-    @cached_property
+    @batched
     def auto_recharges(self) -> Loader[UUID, OfficeRecharge | None]:
         """By office."""
 
@@ -212,7 +203,7 @@ class Loaders:
 
         return Loader(load_fn=load)
 
-    @cached_property
+    @batched
     def office_numbers(self) -> Loader[UUID, list[AnyRow]]:
         async def load(office_ids: list[UUID]) -> list[list[AnyRow]]:
             rows = await read_office_numbers(self._database, self._scope, office_ids=office_ids)
@@ -220,7 +211,7 @@ class Loaders:
 
         return Loader(load_fn=load)
 
-    @cached_property
+    @batched
     def wallets_of_office(self) -> Loader[UUID, list[AnyRow]]:
         async def load(office_ids: list[UUID]) -> list[list[AnyRow]]:
             rows = await read_wallets(self._database, self._scope, now=self._now, office_ids=office_ids)
@@ -228,7 +219,7 @@ class Loaders:
 
         return Loader(load_fn=load)
 
-    @cached_property
+    @batched
     def alerts_of_office(self) -> Loader[AlertOf, list[AnyRow]]:
         async def read(subject: str, keys: list[AlertOf]) -> list[list[AnyRow]]:
             ids = [key.id for key in keys]
@@ -237,7 +228,7 @@ class Loaders:
 
         return Loader(load_fn=partial(_each, lambda key: key.subject, read))
 
-    @cached_property
+    @batched
     def alerts(self) -> Loader[AlertOf, AnyRow | None]:
         async def load(keys: list[AlertOf]) -> list[AnyRow | None]:
             found: dict[AlertOf, AnyRow] = {}
@@ -249,7 +240,7 @@ class Loaders:
 
         return Loader(load_fn=load)
 
-    @cached_property
+    @batched
     def billing_cycles(self) -> Loader[Newest, list[AnyRow]]:
         async def read(limit: int, keys: list[Newest]) -> list[list[AnyRow]]:
             ids = [key.id for key in keys]
@@ -258,7 +249,7 @@ class Loaders:
 
         return Loader(load_fn=partial(_each, lambda key: key.limit, read))
 
-    @cached_property
+    @batched
     def wallet_cycles(self) -> Loader[Newest, list[AnyRow]]:
         async def read(limit: int, keys: list[Newest]) -> list[list[AnyRow]]:
             ids = [key.id for key in keys]
@@ -267,7 +258,7 @@ class Loaders:
 
         return Loader(load_fn=partial(_each, lambda key: key.limit, read))
 
-    @cached_property
+    @batched
     def plan_usage_of_office(self) -> Loader[InMonth, list[AnyRow]]:
         async def read(month: int | None, keys: list[InMonth]) -> list[list[AnyRow]]:
             ids = [key.office_id for key in keys]

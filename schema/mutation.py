@@ -29,6 +29,7 @@ from schema.card_setup import (
 )
 from schema.company_settings import UpdateCompanySettingsPayload, resolve_update_company_settings
 from schema.configure_recharge import ConfigureAutoRechargePayload, resolve_configure_auto_recharge
+from schema.cost import DESK, REPORT, Cost
 from schema.errors import TellUserErrors
 from schema.export import ExportUsageHistoryPayload, resolve_export_usage_history
 from schema.purchase import (
@@ -55,9 +56,30 @@ from schema.webhook_endpoints import (
     resolve_update_webhook_endpoint,
 )
 
+MOVES_MONEY = frozenset(
+    {
+        *("purchaseCredits", "completePurchase", "refundTopUp", "settleInvoice", "adjustWallet"),
+        "configureAutoRecharge",  # recharges at once when the balance is low already
+        *("recordUsage", "replayRejectedUsage", "reverseUsage"),
+        *("authorizeUsage", "extendHold", "captureHold", "releaseHold"),
+    }
+)
+"""What charges, reserves, pays or gives back. An operation has one of these: of two it would be unclear, after a
+failure, which had happened."""
+MOVES_NO_MONEY = frozenset(
+    {
+        *("startPaymentMethodSetup", "savePaymentMethod", "dismissSpendingAlert"),
+        *("updateCompanySettings", "exportUsageHistory", "syncDirectory"),
+        *("createApiKey", "revokeApiKey"),
+        *("createWebhookEndpoint", "updateWebhookEndpoint", "rotateWebhookSecret", "replayWebhookDelivery"),
+    }
+)
 
-def _mutation(resolver: Callable[..., Any], payload: Callable[..., Any], description: str) -> Any:
-    return strawberry.mutation(resolver=resolver, description=description, extensions=[TellUserErrors(payload)])
+
+def _mutation(resolver: Callable[..., Any], payload: Callable[..., Any], description: str, cost: Cost = DESK) -> Any:
+    return strawberry.mutation(
+        resolver=resolver, description=description, extensions=[TellUserErrors(payload)], directives=[cost]
+    )
 
 
 @strawberry.type(
@@ -124,6 +146,7 @@ class Mutation:
         RecordUsagePayload,
         "Reports usage that has happened and charges it: to the plan allowance, then to the service's prepaid"
         " credits, then to universal credits. Usage that happened is always charged, if need be below zero.",
+        REPORT,
     )
     replay_rejected_usage: ReplayRejectedUsagePayload = _mutation(
         resolve_replay_rejected_usage,
@@ -141,22 +164,26 @@ class Mutation:
         AuthorizeUsagePayload,
         "Asks before usage begins whether the office's funds pay for it, and keeps them until the usage is recorded:"
         " they are granted to nobody else meanwhile. Sending it again with the same key is always safe.",
+        REPORT,
     )
     extend_hold: ExtendHoldPayload = _mutation(
         resolve_extend_hold,
         ExtendHoldPayload,
         "Keeps more for usage in progress, or for longer.",
+        REPORT,
     )
     capture_hold: CaptureHoldPayload = _mutation(
         resolve_capture_hold,
         CaptureHoldPayload,
         "Reports and charges the usage that a hold was made for, and ends the hold, in one step. `recordUsage` of the"
         " same event does the same; whichever comes second is a replay.",
+        REPORT,
     )
     release_hold: ReleaseHoldPayload = _mutation(
         resolve_release_hold,
         ReleaseHoldPayload,
         "Gives back what a hold keeps, when its usage will not happen. Safe to send again.",
+        REPORT,
     )
     reverse_usage: ReverseUsagePayload = _mutation(
         resolve_reverse_usage,

@@ -13,6 +13,7 @@ from schema.auto_recharge import AutoRecharge, office_auto_recharge
 from schema.billing_cycle import BillingCycle, billing_cycle, cycle_count
 from schema.connections import After, Before, CountedConnection, First, Last, page, window_of
 from schema.context import Context, Info
+from schema.cost import sized
 from schema.forecasts import SpendForecast, resolve_spend_forecast
 from schema.ids import IdKind, decode, encode
 from schema.loaders import AnyRow, InMonth, Newest
@@ -149,18 +150,23 @@ class Office(Node):
     )
     billing_cycle: BillingCycle = strawberry.field(resolver=_billing_cycle, description="The current cycle.")
     billing_cycles: list[BillingCycle] = strawberry.field(
+        directives=[sized(24, "first")],
         resolver=_billing_cycles,
         description='Its cycles so far, the current one first: the choices of the history\'s filter "Month".',
     )
     wallets: list[Wallet] = strawberry.field(
-        resolver=_wallets, description="Its wallets: calling credits, AI agent credits, universal credits."
+        directives=[sized(4)],
+        resolver=_wallets,
+        description="Its wallets: calling credits, AI agent credits, universal credits.",
     )
     plan_usage: list[PlanUsage] = strawberry.field(
+        directives=[sized(5)],
         resolver=_plan_usage,
         description="What its plan includes in a billing cycle and how much of it is used, one row a service.",
     )
     auto_recharge: AutoRecharge = strawberry.field(resolver=_auto_recharge, description="Its auto-recharge, on or off.")
     spending_alerts: list[SpendingAlert] = strawberry.field(
+        directives=[sized(5)],
         resolver=_spending_alerts,
         description="What somebody should know about its spending, last raised first: the banner.",
     )

@@ -4,6 +4,7 @@ import strawberry
 
 from domain.money import Micros, decimal_text
 from domain.top_ups import Billing
+from schema.cost import sized
 from schema.scalars import Decimal, Money, money
 
 _TAX_RATE_DIGITS = 4
@@ -14,7 +15,9 @@ _TAX_RATE_DIGITS = 4
     description="What an office may buy. All amounts are credits, before tax; auto-recharge has limits of its own."
 )
 class CreditPurchaseOptions:
-    presets: list[Money] = strawberry.field(description="Amounts to choose from; any other within the bounds may do.")
+    presets: list[Money] = strawberry.field(
+        directives=[sized(10)], description="Amounts to choose from; any other within the bounds may do."
+    )
     minimum: Money = strawberry.field(description="The least that one purchase may be.")
     maximum: Money = strawberry.field(description="The most that one purchase may be.")
     remaining_today: Money = strawberry.field(

@@ -13,6 +13,7 @@ from domain.usage import UsageEvent
 from domain.usage_quotes import Quote
 from schema.allocations import Allocation, AppliedRate, allocations_shown, applied_rate
 from schema.context import Info
+from schema.cost import sized
 from schema.holds import HoldRefusal, refusal_of
 from schema.scalars import BigInt, Money, Quantity, money
 from schema.usage_event import OfficeReferenceInput, office_reference
@@ -48,8 +49,9 @@ class UsageQuote:
     )
     list_price: Money = strawberry.field(description="Quantity × rate + connection fee, whoever would pay.")
     allocations: list[Allocation] = strawberry.field(
+        directives=[sized(3)],
         description="What each source would pay, in spending order, out of its balance as it now is. Amounts add up to"
-        " `listPrice`."
+        " `listPrice`.",
     )
     can_start: bool = strawberry.field(
         description="Whether `authorizeUsage` would grant at least the first block of it now. Usage that has happened"

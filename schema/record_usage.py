@@ -18,6 +18,7 @@ from domain.stories.charge import record_usage
 from domain.usage import MAX_BATCH_EVENTS, MAX_KEY_CHARACTERS
 from persistence.offices import read_company
 from schema.context import Info
+from schema.cost import FREE, VALUE, sized
 from schema.errors import UserError
 from schema.rejections import RejectedUsage, rejected_usage_of
 from schema.scalars import Money, money
@@ -76,7 +77,7 @@ async def _rejected_usage(root: "UsageRejection", info: Info) -> RejectedUsage |
     return rejected_usage_of(row) if row else None
 
 
-@strawberry.type(description="Why an event was not charged.")
+@strawberry.type(directives=[VALUE], description="Why an event was not charged.")
 class UsageRejection:
     decision: strawberry.Private[Decision]
     code: RejectionCode = strawberry.field(description="Why, for a program.")
@@ -85,6 +86,7 @@ class UsageRejection:
         description="Path into the event of the value to blame: `usage`, `call`, `to`. Null when no single value is."
     )
     rejected_usage: RejectedUsage | None = strawberry.field(
+        directives=[FREE],
         resolver=_rejected_usage,
         description="Under which it is kept to be replayed. Null for reasons that no new rate can cure: then correct"
         " the event and report it again.",
@@ -109,12 +111,13 @@ async def _differing_fields(root: "RecordUsageResult", info: Info) -> list[str] 
     return list(decision.differing)
 
 
-@strawberry.type(description="What became of one event.")
+@strawberry.type(directives=[VALUE], description="What became of one event.")
 class RecordUsageResult:
     decision: strawberry.Private[Decision]
     event_id: str = strawberry.field(description="The event's own id, as reported.")
     outcome: Outcome = strawberry.field(description="What became of it.")
     record: UsageRecord | None = strawberry.field(
+        directives=[FREE],
         resolver=_record,
         description="CHARGED and REPLAYED: its record. CONFLICT: the record that is there, for callers who may read"
         " the usage history of its office. Null otherwise.",
@@ -138,7 +141,9 @@ async def _total_cost(root: "RecordUsagePayload", info: Info) -> Money | None:
 class RecordUsagePayload:
     cost_micros: strawberry.Private[Micros | None] = None
     results: list[RecordUsageResult] | None = strawberry.field(
-        default=None, description="One for each event, in the order of the events. Null when there are `userErrors`."
+        directives=[sized(100)],
+        default=None,
+        description="One for each event, in the order of the events. Null when there are `userErrors`.",
     )
     charged_count: int = strawberry.field(default=0, description="How many events were charged now.")
     replayed_count: int = strawberry.field(default=0, description="How many had been charged before.")

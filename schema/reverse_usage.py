@@ -10,6 +10,7 @@ from domain.reasons import MAX_REASON_CHARACTERS
 from domain.stories.charge import ReversalDone, reverse_usage
 from domain.usage import MAX_KEY_CHARACTERS
 from schema.context import Info
+from schema.cost import sized
 from schema.errors import UserError
 from schema.ids import IdKind, decode
 from schema.usage_record import UsageRecord, load_record
@@ -64,6 +65,7 @@ class ReverseUsagePayload:
         description="The record that was taken back, as it now is. Null when there are `userErrors`.",
     )
     wallets: list[Wallet] | None = strawberry.field(
+        directives=[sized(4)],
         resolver=_wallets,
         description="The office's wallets as they now are. Null when there are `userErrors`, and for callers who may"
         " not see wallets.",

@@ -8,6 +8,7 @@ from strawberry.schema.config import StrawberryConfig
 
 from schema.auto_recharge import AutoRecharge, resolve_auto_recharge
 from schema.company import Company, Viewer, resolve_company, resolve_viewer
+from schema.cost import size_lists, sized
 from schema.defaults import leave_out_null_defaults
 from schema.directory import UsagePartyConnection, resolve_usage_parties
 from schema.errors import USER_ERRORS
@@ -47,11 +48,13 @@ class Query:
     )
     office: Office | None = strawberry.field(resolver=resolve_office, description="One office.")
     wallets: list[Wallet] | None = strawberry.field(
+        directives=[sized(30)],
         resolver=resolve_wallets,
         description="The wallets of one office, or of all visible ones by office name. Refused beyond 100 visible"
         " offices: use `Company.walletTotals`, or `wallets` of a page of `offices`.",
     )
     plan_usage: list[PlanUsage] | None = strawberry.field(
+        directives=[sized(5)],
         resolver=resolve_plan_usage,
         description="What an office's plan includes in a billing cycle and how much of it is used: the plan usage"
         " table.",
@@ -65,6 +68,7 @@ class Query:
         resolver=resolve_usage_record, description="One record of the usage history."
     )
     usage_summary: list[UsageSummaryRow] = strawberry.field(
+        directives=[sized(100, "top")],
         resolver=resolve_usage_summary,
         description="The usage history summed for charts, by `periodStart` and then by what cost most. A period without"
         " usage has no row. Cheap, however much usage there is: everything that is grouped and filtered by services,"
@@ -90,6 +94,7 @@ class Query:
         resolver=resolve_ledger, description="What moved in and out of a wallet, last posted first."
     )
     spending_alerts: list[SpendingAlert] | None = strawberry.field(
+        directives=[sized(10)],
         resolver=resolve_spending_alerts,
         description="What somebody should know about spending, last raised first: the banner. At most the newest 100.",
     )
@@ -113,6 +118,7 @@ class Query:
         resolver=resolve_node, description="Any object that has an id; null when there is none the caller may see."
     )
     nodes: list[Node | None] = strawberry.field(
+        directives=[sized(100, "ids")],
         resolver=resolve_nodes,
         description="Several objects by their ids, in the order asked, null where there is none.",
     )
@@ -127,3 +133,4 @@ schema = strawberry.Schema(
 )
 leave_out_null_defaults(schema)
 name_the_place_of_one_of(schema)
+size_lists(schema)

@@ -26,6 +26,7 @@ from domain.money import (
 )
 from domain.periods import YearMonth, known_time_zone
 from domain.rates import Increment
+from schema.cost import VALUE
 from schema.words import AddressKind, UsageUnit
 
 Decimal = NewType("Decimal", str)
@@ -231,7 +232,7 @@ SCALARS: dict[object, ScalarDefinition] = {
 """Every scalar of the contract, by the Python type that stands for it."""
 
 
-@strawberry.type(description="An amount of money, exact to a millionth of the currency.")
+@strawberry.type(directives=[VALUE], description="An amount of money, exact to a millionth of the currency.")
 class Money:
     amount: Decimal = strawberry.field(description="The amount, always with six decimals; may be negative.")
     currency_code: CurrencyCode = strawberry.field(description="The company's currency.")
@@ -258,15 +259,16 @@ def percent(part: int, whole: int | None) -> Decimal | None:
     return decimal_tenths(divide_half_up(part * 1_000, whole))
 
 
-@strawberry.type(description="A number of billable units.")
+@strawberry.type(directives=[VALUE], description="A number of billable units.")
 class Quantity:
     value: BigInt = strawberry.field(description="How many; negative on a reversal.")
     unit: UsageUnit = strawberry.field(description="What is counted.")
 
 
 @strawberry.type(
+    directives=[VALUE],
     description="How seconds are raised before they are priced: the first block is billed whole, then every further"
-    " block that was begun."
+    " block that was begun.",
 )
 class BillingIncrement:
     minimum_seconds: int = strawberry.field(description="Length of the first block, in seconds.")
@@ -283,8 +285,9 @@ def billing_increment(first_seconds: int, next_seconds: int) -> BillingIncrement
 
 
 @strawberry.type(
+    directives=[VALUE],
     description="One end of a call, message or fax. Real traffic is not all phone numbers: there are short codes,"
-    " sender names, extensions (`1002`) and withheld callers."
+    " sender names, extensions (`1002`) and withheld callers.",
 )
 class TelephonyAddress:
     kind: AddressKind = strawberry.field(description="What sort of address it is.")

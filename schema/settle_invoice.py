@@ -9,6 +9,7 @@ from domain.errors import InvalidInput
 from domain.stories.invoice import InvoicesPaid, settle_invoice
 from persistence.offices import read_company
 from schema.context import Info
+from schema.cost import sized
 from schema.errors import UserError
 from schema.idempotency import key_description
 from schema.ids import NOTHING, IdKind, decode, require_all
@@ -47,6 +48,7 @@ async def _total_paid(root: "SettleInvoicePayload", info: Info) -> Money | None:
 class SettleInvoicePayload:
     done: strawberry.Private[InvoicesPaid | None] = None
     top_ups: list[TopUp] | None = strawberry.field(
+        directives=[sized(25)],
         resolver=_top_ups,
         description="The top-ups that no longer count against the office's invoice limit. Null when there are"
         " `userErrors`.",

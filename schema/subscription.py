@@ -19,6 +19,7 @@ from persistence.alerts import read_alerts_by_id
 from persistence.live import read_live_top_ups, read_new_charges, read_next_sequence, read_open_alerts
 from persistence.overview import read_wallets
 from schema.context import Info
+from schema.cost import sized
 from schema.ids import IdKind, decode
 from schema.live import Standpoint, look_together, look_when_changed
 from schema.loaders import AnyRow
@@ -43,7 +44,8 @@ OfficeArgument = Annotated[strawberry.ID, strawberry.argument(description="The o
 class UsageRecordedEvent:
     office: Office = strawberry.field(description="The office that pays.")
     records: list[UsageRecord] = strawberry.field(
-        description="The newest records, at most 50, in the order in which they were charged; reversals too."
+        directives=[sized(50)],
+        description="The newest records, at most 50, in the order in which they were charged; reversals too.",
     )
     omitted_count: int = strawberry.field(
         description="How many earlier ones there are besides: the usage history has them. With them no charge is"

@@ -9,6 +9,7 @@ import strawberry
 
 from domain.catalogue import Service
 from domain.usage_records import AI_AGENT_MODES
+from schema.cost import VALUE
 from schema.loaders import AnyRow
 from schema.scalars import (
     BillingIncrement,
@@ -26,19 +27,19 @@ _FROM = "The calling or sending end."
 _TO = "The called or receiving end."
 
 
-@strawberry.type(description="Where a call went or came from, as far as it was reported.")
+@strawberry.type(directives=[VALUE], description="Where a call went or came from, as far as it was reported.")
 class CallLocation:
     country_code: CountryCode | None = strawberry.field(description="Country or region.")
     region: str | None = strawberry.field(description="State or province.")
     city: str | None = strawberry.field(description="City.")
 
 
-@strawberry.type(description="How a call sounded.")
+@strawberry.type(directives=[VALUE], description="How a call sounded.")
 class CallQuality:
     score: Decimal = strawberry.field(description="Mean opinion score, 1.0 (bad) to 5.0 (excellent), one decimal.")
 
 
-@strawberry.type(description="Details of a call.")
+@strawberry.type(directives=[VALUE], description="Details of a call.")
 class CallDetails:
     call_id: str = strawberry.field(description="The call's id in the phone system.")
     from_: TelephonyAddress = strawberry.field(name="from", description=_FROM)
@@ -52,7 +53,7 @@ class CallDetails:
     quality: CallQuality | None = strawberry.field(description="How it sounded, when reported.")
 
 
-@strawberry.type(description="Details of a text or multimedia message to one recipient.")
+@strawberry.type(directives=[VALUE], description="Details of a text or multimedia message to one recipient.")
 class MessageDetails:
     message_id: str = strawberry.field(
         description="The message's id in the phone system; several recipients may share it."
@@ -67,7 +68,7 @@ class MessageDetails:
     delivery_status: MessageStatus = strawberry.field(description="What became of it, as last reported.")
 
 
-@strawberry.type(description="Details of a fax.")
+@strawberry.type(directives=[VALUE], description="Details of a fax.")
 class FaxDetails:
     fax_id: str = strawberry.field(description="The fax's id in the phone system.")
     fax_line: TelephonyAddress = strawberry.field(description="The office's fax line that was used.")
@@ -79,7 +80,7 @@ class FaxDetails:
     status: FaxStatus = strawberry.field(description="What became of it, as last reported.")
 
 
-@strawberry.type(description="Details of a conversation with an AI agent.")
+@strawberry.type(directives=[VALUE], description="Details of a conversation with an AI agent.")
 class AiAgentDetails:
     conversation_id: str = strawberry.field(description="The conversation's id in the AI agent's system.")
     mode: AiAgentMode = strawberry.field(description="By voice, in writing, or routing.")
@@ -89,7 +90,7 @@ class AiAgentDetails:
     sessions_consumed_count: int = strawberry.field(description="Sessions billed; none when the agent did not respond.")
 
 
-@strawberry.type(description="Details of a speech-IVR or omnichannel session.")
+@strawberry.type(directives=[VALUE], description="Details of a speech-IVR or omnichannel session.")
 class SessionDetails:
     session_id: str = strawberry.field(description="The session's id in the system that reported it.")
     channel: str | None = strawberry.field(description="The channel, such as web chat, when reported.")

@@ -9,15 +9,16 @@ from uuid import UUID
 
 import strawberry
 
-from domain.access import Permission
+from domain.access import Permission, Scope
 from domain.errors import InvalidInput
 from domain.money import Micros, parse_micros
 from domain.periods import YearMonth
+from persistence.database import Database
 from persistence.history import HistoryFilter, Totals, read_history_page, read_history_totals
 from persistence.offices import read_company
 from schema import ids
 from schema.connections import After, Before, CountedConnection, First, Last, page, window_of
-from schema.context import Context, Info
+from schema.context import Info, lagging
 from schema.ids import IdKind
 from schema.scalars import CountryCode, Decimal, Money, PhoneNumber, money
 from schema.usage_record import UsageRecord, record_of
@@ -111,15 +112,15 @@ async def _total_cost(root: "UsageRecordConnection", info: Info) -> Money:
 class Sums:
     """The totals of one list, read once however many fields ask for them."""
 
-    def __init__(self, context: Context, wanted: HistoryFilter) -> None:
-        self._context = context
+    def __init__(self, database: Database, scope: Scope, wanted: HistoryFilter) -> None:
+        self._database = database
+        self._scope = scope
         self._wanted = wanted
         self._reading: Task[Totals] | None = None
 
     async def read(self) -> Totals:
         if self._reading is None:
-            context = self._context
-            self._reading = ensure_future(read_history_totals(context.database, context.scope, wanted=self._wanted))
+            self._reading = ensure_future(read_history_totals(self._database, self._scope, wanted=self._wanted))
         return await shield(self._reading)
 
     async def count(self) -> int:
@@ -239,10 +240,9 @@ async def resolve_usage_history(
     is_descending = order_by is not UsageOrder.OCCURRED_AT_ASC
     seal = context.cursors(_NEWEST, "usageHistory", is_descending, wanted)
     window = window_of(seal, first=first, after=after, last=last, before=before)
-    found = await read_history_page(
-        context.database, context.scope, wanted=wanted, window=window, is_descending=is_descending
-    )
-    sums = Sums(context, wanted)
+    database = lagging(info)
+    found = await read_history_page(database, context.scope, wanted=wanted, window=window, is_descending=is_descending)
+    sums = Sums(database, context.scope, wanted)
     return UsageRecordConnection(
         sums=sums,
         count=sums.count,

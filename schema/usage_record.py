@@ -19,6 +19,7 @@ from domain.usage_records import UsageRecordState, state_of
 from domain.waterfall import Coverage
 from schema.allocations import Allocation, AppliedRate, allocations_shown, rate_of_row
 from schema.context import Info
+from schema.cost import sized
 from schema.directory import (
     Contact,
     Group,
@@ -129,6 +130,7 @@ class UsageRecord(Node):
         description="Who paid, in spending order; empty when there was nothing to pay."
     )
     allocations: list[Allocation] = strawberry.field(
+        directives=[sized(3)],
         resolver=_allocations,
         description="What each source paid, in spending order: quantities add up to `quantity`, amounts to"
         " `listPrice`.",

@@ -13,7 +13,8 @@ from domain.errors import InvalidInput
 from persistence.chart_facts import Question
 from persistence.offices import read_company
 from persistence.summary import SummaryRow, read_usage_summary
-from schema.context import Info
+from schema.context import Info, lagging
+from schema.cost import VALUE, sized
 from schema.directory import Group, Member, group_of, member_of
 from schema.office import Office, office_of
 from schema.scalars import BigInt, CountryCode, Money, Quantity, money
@@ -43,12 +44,14 @@ describe(
 )
 
 
-@strawberry.type(description="Sums over usage records; the figures of reversals are negative.")
+@strawberry.type(directives=[VALUE], description="Sums over usage records; the figures of reversals are negative.")
 class UsageFigures:
     count: int = strawberry.field(description="How many records; a reversal is one, too.")
     cost: Money = strawberry.field(description="What wallets paid.")
     list_price: Money = strawberry.field(description="The price, whoever paid it: `cost` and the plan's part.")
-    quantities: list[Quantity] = strawberry.field(description="Billed units, one entry for each unit there was.")
+    quantities: list[Quantity] = strawberry.field(
+        directives=[sized(5)], description="Billed units, one entry for each unit there was."
+    )
 
 
 @strawberry.type(
@@ -180,5 +183,5 @@ async def resolve_usage_summary(
     company = await read_company(context.database, context.scope)
     if company is None:
         return []
-    rows = await read_usage_summary(context.database, context.scope, question=question)
+    rows = await read_usage_summary(lagging(info), context.scope, question=question)
     return [_row(row, question.grouping.other, company.currency) for row in rows]

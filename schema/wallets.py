@@ -13,6 +13,7 @@ from persistence.offices import count_offices
 from persistence.overview import read_wallets
 from schema.billing_cycle import BillingCycle, billing_cycle, cycle_count
 from schema.context import Context, Info
+from schema.cost import sized
 from schema.forecasts import WalletForecast, resolve_wallet_forecast
 from schema.ids import IdKind, decode, encode
 from schema.loaders import AnyRow, InMonth, Newest
@@ -119,6 +120,7 @@ class Wallet(Node):
         resolver=_auto_recharge, description="Of universal credits: the office's auto-recharge. Null for the others."
     )
     cycles: list[WalletCycle] = strawberry.field(
+        directives=[sized(12, "first")],
         resolver=_cycles_of,
         description="The wallet's cycles so far, newest first. The previous one stays open for late usage for a"
         " while, so two can move at once.",

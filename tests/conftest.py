@@ -7,6 +7,7 @@ import asyncio
 import os
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,11 @@ from sqlalchemy import text
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from api.demo import load_demo
+from persistence.begin import Begin
 from persistence.database import Database
 from persistence.migrate import migrate
+from persistence.row_security import secure
 from tests.postgresql import postgresql_server
 
 settings.register_profile(
@@ -27,10 +31,19 @@ settings.register_profile(
 )
 settings.load_profile("suite")
 
+DEMO_NOW = datetime(2026, 11, 22, 15, 30, tzinfo=UTC)
+
+
+TENANT_ROLE = "farebox_tenant"
+IS_SECURED = bool(os.environ.get("FAREBOX_TEST_TENANT_ROLE"))
+"""Whether every test on PostgreSQL runs with row-level security; by default those do that ask for it."""
+
 
 async def _migrate_new(url: str) -> None:
     database = Database(url)
     await migrate(database)
+    if not database.is_sqlite:
+        await secure(database, TENANT_ROLE)
     await database.close()
 
 
@@ -125,7 +138,15 @@ async def database_url(engine: str, fresh_databases: FreshDatabases) -> str:
 
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[Database]:
-    database = Database(database_url)
+    database = Database(database_url, tenant_role=TENANT_ROLE if IS_SECURED else None)
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+async def secured(postgresql_url: str, fresh_databases: FreshDatabases) -> AsyncIterator[Database]:
+    """On PostgreSQL, with row-level security: what is done for a company is done under the tenant role."""
+    database = Database(await fresh_databases.url("postgresql"), tenant_role=TENANT_ROLE)
     yield database
     await database.close()
 
@@ -136,3 +157,18 @@ async def sqlite_database(fresh_databases: FreshDatabases) -> AsyncIterator[Data
     database = Database(await fresh_databases.url("sqlite"))
     yield database
     await database.close()
+
+
+@pytest.fixture(scope="session")
+def demo_file(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The whole demo, loaded once for all tests that only look at it."""
+    path = tmp_path_factory.mktemp("demo") / "farebox.db"
+    shutil.copy(sqlite_template, path)
+
+    async def load_all() -> None:
+        database = Database(f"sqlite+aiosqlite:///{path}")
+        await load_demo(Begin(database), database, now=DEMO_NOW)
+        await database.close()
+
+    asyncio.run(load_all())
+    return path

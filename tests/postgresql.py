@@ -28,7 +28,7 @@ ATTEMPTS = 4
 @contextmanager
 def postgresql_server() -> Iterator[URL]:
     """The address of its database `postgres`, as SQLAlchemy wants it."""
-    server = _start()
+    server = start_server()
     try:
         yield make_url(server.get_uri()).set(drivername="postgresql+asyncpg")
     finally:
@@ -36,7 +36,7 @@ def postgresql_server() -> Iterator[URL]:
         shutil.rmtree(server.pgdata.parent, ignore_errors=True)
 
 
-def _start() -> PostgresServer:
+def start_server() -> PostgresServer:
     """Every attempt has a folder of its own: what a failed one left half made is of no use to the next.
 
     The folder is not pytest's: root's server runs as another user, who may not enter that one.

@@ -35,7 +35,8 @@ from graphql import (
 )
 
 from api.clock import utc_now
-from api.documents import Documents
+from api.document_reader import DocumentReader
+from api.limits import Limits
 from api.refusals import Refused
 from domain.access import Role
 from persistence.database import Database
@@ -82,10 +83,10 @@ def test_every_operation_fits_the_schema(folder: str) -> None:
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_the_server_takes_every_operation_as_a_client_sends_it(folder: str) -> None:
     """Alone, with the fragments it needs: within the limits on documents."""
-    served = Documents(schema, has_introspection=False)
+    served = DocumentReader(schema, limits=Limits(), has_introspection=False)
     for name, document in separate_operations(documents(folder)).items():
         try:
-            served.find(print_ast(document))
+            served.read_all(print_ast(document))
         except Refused as refused:
             pytest.fail(f"{name}: {refused.errors}")
 

@@ -298,12 +298,15 @@ def test_what_is_kept_to_be_replayed_is_told() -> None:
 
 
 def test_every_setting_is_listed_with_its_default() -> None:
-    [rows] = [rows for _, _, rows in _tables(OPERATIONS) if "variable" in rows[0]]
+    rows = [row for _, _, rows in _tables(OPERATIONS) if "variable" in rows[0] for row in rows]
     listed = {row["variable"].removeprefix(PREFIX).lower(): row["default"] for row in rows}
+    assert len(rows) == len(listed)
     assert set(listed) == set(Settings.model_fields)
     for name, field in Settings.model_fields.items():
         if isinstance(field.default, str) and field.default:
             assert listed[name].replace("sqlite://", "sqlite+aiosqlite://") == field.default
+        elif isinstance(field.default, int | float):
+            assert listed[name] == str(field.default).lower().removesuffix(".0"), name
 
 
 def test_every_command_is_listed() -> None:

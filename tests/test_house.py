@@ -161,7 +161,7 @@ def test_every_rule_is_written_down_once() -> None:
 # ---------- hygiene ----------
 
 
-@pytest.mark.parametrize("name", ["build", "runtime", "dev"])
+@pytest.mark.parametrize("name", ["build", "runtime", "dev", "audit"])
 def test_every_requirement_is_pinned_with_hashes_and_without_an_index(name: str) -> None:
     text = text_of(f"requirements/{name}.txt")
     assert INDEX_OPTIONS.findall(text) == []

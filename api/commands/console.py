@@ -14,7 +14,8 @@ from rich.console import Console
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from api.opening import NotMigrated, opened
+from api.logs import set_up_quietly
+from api.opening import NotReady, opened
 from api.settings import Settings, SettingsError, load_settings
 from domain.access import Role, Viewer
 from domain.errors import FareboxError, InvalidInput
@@ -48,6 +49,7 @@ def run(story: Story[T], *, makes_database: bool = True, is_dry_run: bool = Fals
     A command that only looks does not make a database where there is none: its name would be misspelt. Neither does
     a dry run, nor does it migrate one: it leaves nothing.
     """
+    set_up_quietly()
     settings = settings_or_fail(signs=False)
     _check_place(settings, makes_database=makes_database, is_dry_run=is_dry_run)
 
@@ -57,7 +59,7 @@ def run(story: Story[T], *, makes_database: bool = True, is_dry_run: bool = Fals
 
     try:
         return asyncio.run(told())
-    except (FareboxError, NotMigrated) as error:
+    except (FareboxError, NotReady) as error:
         fail(str(error))
     except (SQLAlchemyError, sqlite3.Error, OSError) as error:
         reason = str(getattr(error, "orig", None) or error).splitlines()[0]

@@ -10,7 +10,7 @@ import typer
 
 from api.clock import utc_now
 from api.commands.console import err, fail, out, run, settings_or_fail, the_company
-from api.settings import PREFIX, Environment, Settings
+from api.settings import PREFIX, Environment, Settings, SettingsError
 from domain.access import PartnerScope, Role
 from domain.errors import InvalidInput
 from persistence.begin import Begin
@@ -36,15 +36,17 @@ def serve(
     demo: Annotated[bool, typer.Option("--demo", help="Fill a demo token into GraphiQL. Local runs only.")] = False,
 ) -> None:
     """Serve GraphQL at /graphql."""
-    import uvicorn
-
-    from api.protocols import OPTIONS as PROTOCOLS
+    from api.figures_folder import shared_figures
+    from api.logs import set_up as set_up_log
+    from api.protocols import options
+    from api.server import run as run_server
 
     settings = settings_or_fail()
     if workers > 1 and settings.database_url.startswith("sqlite"):
         fail("SQLite takes one server process: use --workers 1, or PostgreSQL.")
     if demo and settings.env is Environment.PRODUCTION:
         fail("--demo fills a token into the page: it is for local runs only.")
+    _check_documents(settings)
     run(_nothing)  # the database answers and is migrated, or this says why not
     address = f"http://{'localhost' if host in ('127.0.0.1', '0.0.0.0', '::') else host}:{port}"  # noqa: S104
     if port and settings.public_url is None and settings.env is Environment.LOCAL:
@@ -55,21 +57,23 @@ def serve(
         out.print(
             f"Token of the demo's company admin, good for {DEMO_TOKEN_HOURS} hours:\n{token_text}", soft_wrap=True
         )
-    uvicorn.run(
-        "api.wiring:serve_app",
-        factory=True,
-        host=host,
-        port=port,
-        workers=workers if workers > 1 else None,
-        timeout_worker_healthcheck=START_SECONDS,
-        loop="uvloop",
-        lifespan="on",
-        log_level="info",
-        access_log=False,
-        server_header=False,
-        **PROTOCOLS,
-        **proxy_options(settings),
-    )
+    set_up_log(settings)  # of this process; each that serves does so for itself
+    with shared_figures(workers):
+        run_server(
+            "api.wiring:serve_app",
+            factory=True,
+            host=host,
+            port=port,
+            workers=workers,
+            drain_seconds=settings.drain_seconds,
+            timeout_worker_healthcheck=START_SECONDS,
+            loop="uvloop",
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            **options(settings),
+            **proxy_options(settings),
+        )
 
 
 def proxy_options(settings: Settings) -> dict[str, Any]:
@@ -78,6 +82,19 @@ def proxy_options(settings: Settings) -> dict[str, Any]:
         "proxy_headers": bool(settings.trusted_proxies),
         "forwarded_allow_ips": list(settings.trusted_proxies) or None,
     }
+
+
+def _check_documents(settings: Settings) -> None:
+    """Else every process would start again and again over a manifest that cannot be used."""
+    if settings.trusted_documents is None and not settings.trusted_documents_only:
+        return
+    from api.documents import open_documents
+    from schema.root import schema
+
+    try:
+        open_documents(settings, schema)
+    except SettingsError as error:
+        fail(str(error))
 
 
 async def _nothing(_database: Database, _begin: Begin) -> None:

@@ -81,4 +81,4 @@ def _sandbox(settings: Settings, database: Database) -> SandboxProcessor:
 
 
 def _links(settings: Settings) -> SandboxLinks:
-    return SandboxLinks(settings.public_url, settings.signing_key)
+    return SandboxLinks(settings.public_url, *settings.signing_keys)

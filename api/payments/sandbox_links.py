@@ -36,14 +36,16 @@ class Link(NamedTuple):
 
 
 class SandboxLinks:
-    def __init__(self, public_url: str | None, signing_key: str) -> None:
+    """The first key seals; addresses sealed with another are good too."""
+
+    def __init__(self, public_url: str | None, *signing_keys: str) -> None:
         self._address = public_url or LOCAL_ADDRESS
-        self._key = hmac.digest(signing_key.encode(), b"sandbox pages", hashlib.sha256)
+        self._keys = [hmac.digest(key.encode(), b"sandbox pages", hashlib.sha256) for key in signing_keys]
 
     def write(self, place: Place, company_id: UUID, row_id: UUID, return_url: str | None) -> str:
         """An address to return to that is no web address is left out: a page never leads to `javascript:`."""
         link = Link(place, company_id, row_id, return_url if is_web_address(return_url) else None)
-        query = {"company": company_id.hex, "seal": self._seal(link)}
+        query = {"company": company_id.hex, "seal": _seal(self._keys[0], link)}
         if link.return_url:
             query["return"] = link.return_url
         return f"{self._address}/sandbox/{place}/{row_id.hex}?{urlencode(query)}"
@@ -54,11 +56,13 @@ class SandboxLinks:
             link = Link(place, UUID(hex=company), UUID(hex=row), return_url or None)
         except ValueError:
             return None
-        return link if hmac.compare_digest(self._seal(link).encode(), seal.encode()) else None
+        seals = (_seal(key, link).encode() for key in self._keys)
+        return link if any(hmac.compare_digest(ours, seal.encode()) for ours in seals) else None
 
-    def _seal(self, link: Link) -> str:
-        text = "\n".join([link.place, link.company_id.hex, link.id.hex, link.return_url or ""])
-        return base64.urlsafe_b64encode(hmac.digest(self._key, text.encode(), hashlib.sha256)).decode().rstrip("=")
+
+def _seal(key: bytes, link: Link) -> str:
+    text = "\n".join([link.place, link.company_id.hex, link.id.hex, link.return_url or ""])
+    return base64.urlsafe_b64encode(hmac.digest(key, text.encode(), hashlib.sha256)).decode().rstrip("=")
 
 
 def is_web_address(url: str | None) -> bool:

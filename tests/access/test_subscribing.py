@@ -57,7 +57,7 @@ class Edge:
         found = create_source_event_stream(executor)
         source = await found if isawaitable(found) else found
         if isinstance(source, ExecutionResult):
-            [error] = answer_errors(source.errors or (), Incident())
+            [error] = answer_errors(source.errors or (), Incident(), 5)
             return {name: value for name, value in error.items() if name != "locations"}
         async with aclosing(source):
             return None

@@ -18,7 +18,7 @@ from starlette.testclient import TestClient
 
 from api.app import build_app
 from api.auth import Claims, issue_token
-from api.protocols import OPTIONS
+from api.protocols import options
 from api.settings import Settings
 from domain.access import Role, Viewer
 from domain.errors import InvalidInput, NotPermitted
@@ -183,8 +183,8 @@ def make_client(settings: Settings | None = None, **given: Any) -> TestClient:
 def serve(app: Starlette, *, lifespan: Literal["on", "off"] = "off", **given: Any) -> Iterator[str]:
     """The app behind a real server on a loopback port; gives its address. `given`: more of the server's options."""
     listener = socket.create_server(("127.0.0.1", 0))
-    options = {"log_level": "warning", "lifespan": lifespan, **OPTIONS, **given}
-    server = uvicorn.Server(uvicorn.Config(app, **options))
+    told = {"log_level": "warning", "lifespan": lifespan, **options(make_settings()), **given}
+    server = uvicorn.Server(uvicorn.Config(app, **told))
     thread = threading.Thread(target=lambda: asyncio.run(server.serve([listener])), daemon=True)
     thread.start()
     try:
@@ -193,3 +193,12 @@ def serve(app: Starlette, *, lifespan: Literal["on", "off"] = "off", **given: An
         server.should_exit = True
         thread.join(timeout=10)
         listener.close()
+
+
+def without_cost(answer: Any) -> Any:
+    """An answer less its price, which every operation that was run tells, in Shopify's shape."""
+    kept = dict(answer)
+    cost = kept.pop("extensions")["cost"]
+    assert set(cost) == {"requestedQueryCost", "actualQueryCost", "throttleStatus"}
+    assert set(cost["throttleStatus"]) == {"maximumAvailable", "currentlyAvailable", "restoreRate"}
+    return kept

@@ -17,7 +17,7 @@ from websockets.sync.client import ClientConnection, connect
 from api.auth import Claims
 from domain.access import Viewer
 from domain.errors import NotFound
-from tests.api.edge import Mutation, Query, make_app, make_token, resolve
+from tests.api.edge import Mutation, Query, make_app, make_token, resolve, without_cost
 from tests.api.edge import serve as serve_app
 
 PROTOCOL = "graphql-transport-ws"
@@ -164,6 +164,8 @@ class Socket:
 
     def hear(self, seconds: float = WAIT_SECONDS) -> dict[str, Any]:
         message: dict[str, Any] = json.loads(self.connection.recv(timeout=seconds))
+        if message["type"] == "next" and "data" in message["payload"]:
+            message["payload"] = without_cost(message["payload"])
         return message
 
     def subscribe(self, query: str, operation_id: str = "1", **payload: Any) -> None:

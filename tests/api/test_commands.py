@@ -260,6 +260,9 @@ def test_production_guesses_nothing(folder: Path, monkeypatch: pytest.MonkeyPatc
     assert "farebox migrate" in farebox("serve", exit_code=1)
     assert "Migrated from nothing to" in farebox("migrate")
     assert "already" in farebox("migrate")
+    with closing(sqlite3.connect(folder / "new.db")) as database, database:
+        database.execute("UPDATE alembic_version SET version_num = '9999'")
+    assert farebox("migrate") == "At 9999 already.\n"
 
 
 def test_a_file_that_is_no_database_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,7 +27,7 @@ from persistence.tables.charging import CHARGE, REJECTED_USAGE, USAGE_BY_CYCLE, 
 from persistence.tables.company import OFFICE
 from persistence.tables.funds import ALLOWANCE_CYCLE, BILLING_CYCLE, POSTING, WALLET, WALLET_CYCLE
 from persistence.verify import verify
-from tests.api.conftest import DEMO_NOW as NOW
+from tests.conftest import DEMO_NOW as NOW
 from tests.conftest import FreshDatabases
 
 FIRST_DAY = date(2026, 5, 1)

@@ -26,7 +26,7 @@ from persistence.books import lock_books
 from persistence.database import Database
 from persistence.tables.company import MEMBER, OFFICE
 from persistence.tables.funds import BILLING_CYCLE
-from tests.api.conftest import DEMO_NOW
+from tests.conftest import DEMO_NOW
 from tests.proof import assert_books_hold
 
 USUAL = Thresholds(25, 10_000_000)

@@ -1,37 +1,47 @@
 """Documents are parsed and validated once, and what is remembered of them is bounded."""
 
 import pytest
+from graphql import parse
 
 from api import documents
-from api.documents import Documents
-from tests.api.edge import schema
+from api.document import Document
+from api.documents import Documents, open_documents
+from api.requests import GraphQLRequest
+from domain.access import Role
+from tests.api.edge import make_settings, schema
+from tests.api.test_trusted_documents import viewer
 
 
 @pytest.fixture
 def kept() -> Documents:
-    return Documents(schema, has_introspection=True)
+    return open_documents(make_settings(), schema)
+
+
+def found(kept: Documents, text: str) -> Document:
+    document, _ = kept.find(GraphQLRequest(text, None, {}, 0), viewer(Role.COMPANY_ADMIN))
+    return document
 
 
 def test_the_same_text_is_read_once(kept: Documents) -> None:
-    assert kept.find("{ hello }") is kept.find("{ hello }")
-    assert kept.find("{ hello }") is not kept.find("{  hello }")
+    assert found(kept, "{ hello }") is found(kept, "{ hello }")
+    assert found(kept, "{ hello }") is not found(kept, "{  hello }")
 
 
 def test_the_longest_unused_documents_are_forgotten_first(kept: Documents, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(documents, "MAX_KEPT_CHARACTERS", 40)
     old, used, new = "{ a: hello }", "{ b: hello }", "{ c: hello } #" + "." * 10
-    first, second = kept.find(old), kept.find(used)
-    kept.find(used)
-    kept.find(new)
+    first, second = found(kept, old), found(kept, used)
+    found(kept, used)
+    found(kept, new)
 
-    assert kept.find(used) is second
-    assert kept.find(old) is not first
+    assert found(kept, used) is second
+    assert found(kept, old) is not first
 
 
 def test_a_batch_written_out_is_not_remembered(kept: Documents) -> None:
     text = 'mutation { recordUsage(events: ["' + "x" * 30_000 + '"]) }'
 
-    assert kept.find(text) is not kept.find(text)
+    assert found(kept, text) is not found(kept, text)
 
 
 @pytest.mark.parametrize(
@@ -46,7 +56,25 @@ def test_a_batch_written_out_is_not_remembered(kept: Documents) -> None:
         ("query recordUsage { hello }", False),
     ],
 )
-def test_a_batch_is_known_by_its_root_fields(kept: Documents, text: str, is_batch: bool) -> None:
-    document = kept.find(text)
+def test_a_batch_is_known_by_its_root_fields(text: str, is_batch: bool) -> None:
+    document = Document.of(parse(text))
 
     assert document.is_batch(document.select(None)) is is_batch
+
+
+@pytest.mark.parametrize(
+    ("text", "most"),
+    [
+        ("{ hello }", 100),
+        ("mutation { change }", 100),
+        ("mutation { recordUsage(events: []) }", 1_000),
+        ("mutation { recordUsage(events: []) change }", 100),
+        ("mutation { syncDirectory }", 10_000),
+        ("mutation { ...A } fragment A on Mutation { syncDirectory }", 10_000),
+        ("query { recordUsage }", 100),
+    ],
+)
+def test_how_long_lists_may_be_depends_on_the_operation(text: str, most: int) -> None:
+    document = Document.of(parse(text))
+
+    assert document.longest_list(document.select(None), make_settings()) == most

@@ -23,12 +23,14 @@ from starlette.applications import Starlette
 
 from api import downloads, spool
 from api.downloads import MOST_OF_COMPANY, READERS_AT_ONCE, DownloadLinks, Downloads
+from api.protocols import options
 from api.response_headers import SafeHeaders
 from api.usage_csv import csv_chunks
 from domain.access import Scope
 from persistence.database import READERS, Database
 from persistence.exports import Export, make_export, read_selection
 from persistence.history import HistoryFilter
+from tests.api.edge import make_settings
 from tests.copies import multiply_charges
 from tests.world import World, call, office
 
@@ -109,7 +111,8 @@ async def served(database: Database, *, copies: int = 1) -> AsyncIterator[Site]:
         await multiply_charges(database, copies)
     site = Site(world)
     app = SafeHeaders(Starlette(routes=[site.downloads.route()]))
-    config = uvicorn.Config(app, lifespan="off", log_level="critical", http="api.protocols:HttpLine", loop="none")
+    http = options(make_settings())["http"]
+    config = uvicorn.Config(app, lifespan="off", log_level="critical", http=http, loop="none")
     server = uvicorn.Server(config)
     listening = socket.socket()
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER_BYTES)  # what is accepted has it too

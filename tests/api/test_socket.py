@@ -89,7 +89,7 @@ def test_a_source_that_fails_is_answered_and_completed(address: str, field: str,
 @pytest.mark.parametrize(
     ("payload", "code"),
     [
-        ({"extensions": {"persistedQuery": {"version": 1}}}, "PERSISTED_QUERY_NOT_FOUND"),
+        ({"extensions": {"persistedQuery": {"version": 1, "sha256Hash": "00"}}}, "PERSISTED_QUERY_NOT_FOUND"),
         ({"query": "{"}, "GRAPHQL_PARSE_FAILED"),
         ({"query": "{ nothing }"}, "GRAPHQL_VALIDATION_FAILED"),
         ({"query": "query ($a: Int!) { many { depth(a: $a) } }"}, "GRAPHQL_VALIDATION_FAILED"),

@@ -1,7 +1,7 @@
 """SIGKILL at any moment: what was acknowledged is there, what was not is there once or not at all.
 
-Five kills at random moments on each engine; and one at every step between a purchase's row and its answer.
-`make soak` kills fifty times and more.
+Five kills at random moments on each engine; and one at every step between a purchase's row and its answer, on one
+engine each: the steps are the same code. `make soak` kills fifty times and more.
 """
 
 import asyncio
@@ -69,6 +69,7 @@ async def purchase_of(fire: Fire, place: FireOffice, key: str, cents: int = 1_00
     return {"idempotencyKey": key, "officeId": place.id, "credits": money(cents), "expectedTotal": total}
 
 
+@pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
 async def test_a_purchase_survives_a_kill_at_each_of_its_steps(fire: Fire) -> None:
     asking: list[asyncio.Task[dict[str, Any]]] = []
     tries = [*((step, Pays.GOOD) for step in STEPS), ("charge after", Pays.LOSES_ANSWER), ("answer before", Pays.ASKS)]
@@ -89,6 +90,7 @@ async def test_a_purchase_survives_a_kill_at_each_of_its_steps(fire: Fire) -> No
     assert await fire.judged() == []
 
 
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 async def test_a_recharge_survives_the_death_of_the_worker_that_collects_it(fire: Fire) -> None:
     place = place_of(fire, Pays.GOOD)
     for number, step in enumerate(STEPS[:4]):
@@ -110,6 +112,7 @@ async def test_a_recharge_survives_the_death_of_the_worker_that_collects_it(fire
     assert [row.origin for row in recharges] == ["AUTO_RECHARGE"] * 4
 
 
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 async def test_a_refund_survives_a_kill_at_each_of_its_steps(fire: Fire) -> None:
     bought = await fire.admin.change(PURCHASE, **await purchase_of(fire, place_of(fire, Pays.GOOD), "bought"))
     assert fire.journal.keep_purchase("bought", bought["topUp"]) == "SETTLED"

@@ -7,17 +7,18 @@ import asyncio
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from alembic.script import ScriptDirectory
-from sqlalchemy import ForeignKeyConstraint, PrimaryKeyConstraint, UniqueConstraint
+from sqlalchemy import ForeignKeyConstraint, PrimaryKeyConstraint, UniqueConstraint, text
 
 from persistence.database import Database
 from persistence.metadata import METADATA
-from persistence.migrate import SCRIPTS, migrate
-from persistence.revision import NEWEST, current_revision
+from persistence.migrate import SCRIPTS, TablesBusy, migrate
+from persistence.revision import NEWEST, current_revision, is_current
 
 IS_THE_COMPANY_ITSELF = {("company", ("slug",))}
 """The one thing that is unique over all companies: how a company is called."""
@@ -124,6 +125,46 @@ async def test_processes_that_start_together_migrate_once(engine: str, fresh_dat
         assert await current_revision(database) == NEWEST
     finally:
         await database.close()
+
+
+async def test_a_migration_waits_for_a_table_briefly_and_lets_others_through_in_between(
+    postgresql_url: str, fresh_databases: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("persistence.migrate.LOCK_SECONDS", 0.2)
+    database = Database(await empty_url("postgresql", fresh_databases))
+    await migrate(database, "0002")
+    async with database.writing() as long_one:
+        await long_one.exec_driver_sql("SELECT count(*) FROM office")
+        monkeypatch.setattr("persistence.migrate.TRIES", 2)
+        with pytest.raises(TablesBusy, match="Nothing was changed"):
+            await migrate(database, pause_seconds=0)
+        assert await current_revision(database) == "0002"
+        monkeypatch.setattr("persistence.migrate.TRIES", 100)
+        migrating = asyncio.create_task(migrate(database, pause_seconds=0.1))
+        waits = [await seconds_to_read(database) for _ in range(10)]
+        assert not migrating.done()
+    await migrating
+    assert await current_revision(database) == NEWEST
+    assert max(waits) < 1.0, "nobody waits behind the migration for much longer than it waits"
+    await database.close()
+
+
+async def seconds_to_read(database: Database) -> float:
+    begun = time.monotonic()
+    await database.rows(text("SELECT count(*) FROM office"))
+    await asyncio.sleep(0.05)
+    return time.monotonic() - begun
+
+
+async def test_a_release_works_with_the_schema_of_the_next_one_and_not_with_the_one_before(
+    sqlite_database: Database,
+) -> None:
+    """New migrations come first, then one process after the other is replaced: all are ready meanwhile."""
+    assert await is_current(sqlite_database)
+    for revision, is_good in (("9999", True), ("0001", False)):
+        async with sqlite_database.writing() as connection:
+            await connection.execute(text(f"UPDATE {VERSIONS} SET version_num = '{revision}'"))
+        assert await is_current(sqlite_database) is is_good
 
 
 @pytest.mark.parametrize("name", sorted(METADATA.tables))

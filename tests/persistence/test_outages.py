@@ -102,7 +102,7 @@ async def test_a_server_that_is_not_there(postgresql_url: str, tmp_path: Path) -
 
 
 async def test_a_server_that_never_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("persistence.database.CONNECT_SECONDS", 0.3)
+    monkeypatch.setattr("persistence.sessions.CONNECT_SECONDS", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
         database = Database(f"postgresql+asyncpg://farebox@127.0.0.1:{port}/farebox?ssl=disable")

@@ -35,6 +35,7 @@ from domain.usage import (
 from persistence.changes import Changes
 from persistence.database import Database
 from persistence.sandbox_store import SandboxStore
+from persistence.tables.company import COMPANY
 from schema.context import Context
 from schema.root import schema
 from tests.world import START, World, allowance, call, commitment, office, usage_event
@@ -79,7 +80,7 @@ class House:
             now=self.world.now,
             database=self.database,
             begin=self.world.begin,
-            cursor_key=CURSOR_KEY,
+            cursor_keys=(CURSOR_KEY,),
             renew_due=renew,
             processors=self.processors,
             changes=self.changes,
@@ -212,6 +213,16 @@ async def build_house(database: Database) -> House:
     await world.record(*usage_of_every_service())
     await neighbour.record(replace(call("theirs", NOON), member=DirectoryReference("u1", "Reception")))
     return House(world, neighbour)
+
+
+async def open_house(database: Database) -> House:
+    """The house as it was built in this database."""
+    worlds = []
+    for slug in ("acme", "globex"):
+        world = World(database, now=START + timedelta(days=2), slug=slug)
+        world.company_id = (await database.rows(COMPANY.select().where(COMPANY.c.slug == slug)))[0].company_id
+        worlds.append(world)
+    return House(*worlds)
 
 
 FAX_TYPES = (UsageType.FAX_SENT, UsageType.FAX_RECEIVED)

@@ -8,6 +8,9 @@ from typing import Any
 
 import orjson
 
+from api.document_reader import DocumentReader
+from api.documents import Documents
+from api.limits import Limits
 from api.operations import Operations
 from api.requests import GraphQLRequest
 from domain.access import Role, Viewer
@@ -82,9 +85,11 @@ async def following(
 ) -> AsyncIterator[Follower]:
     """Ready: what the subscription needs to know at its beginning was read."""
     viewer = viewer or house.world.viewer(Role.COMPANY_ADMIN)
-    operations = Operations(schema, context_for=house.context)
+    limits = Limits()
+    documents = Documents(DocumentReader(schema, limits=limits, has_introspection=False), limits=limits)
+    operations = Operations(schema, documents=documents, limits=limits, context_for=house.context)
     asked = GraphQLRequest(query=document, variables=variables, operation_name=None, body_bytes=0)
-    answers = await operations.subscribe(operations.find(asked), lambda: viewer)
+    answers = await operations.subscribe(operations.find(asked, viewer), lambda: viewer)
     follower = Follower()
     async with aclosing(answers):
         reading = asyncio.create_task(follower.read(answers))

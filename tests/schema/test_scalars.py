@@ -80,11 +80,11 @@ def test_an_id_has_one_spelling(kind: IdKind, value: UUID) -> None:
 
 @given(st.datetimes(timezones=st.just(UTC)), st.uuids(), st.text(), st.integers(-(2**62), 2**62))
 def test_a_cursor_gives_back_the_position_it_was_made_from(at: datetime, value: UUID, name: str, number: int) -> None:
-    seal = CursorSeal(b"key", (datetime, UUID, str, int), "list", 1)
+    seal = CursorSeal([b"key"], (datetime, UUID, str, int), "list", 1)
     surrogate_free = name.encode("utf-8", "ignore").decode()
     position = (at, value, surrogate_free, number)
     assert seal.open(seal.close(position)) == position
     with pytest.raises(InvalidInput):
-        CursorSeal(b"key", (datetime, UUID, str, int), "list", 2).open(seal.close(position))
+        CursorSeal([b"key"], (datetime, UUID, str, int), "list", 2).open(seal.close(position))
     with pytest.raises(InvalidInput):
-        CursorSeal(b"other", (datetime, UUID, str, int), "list", 1).open(seal.close(position))
+        CursorSeal([b"other"], (datetime, UUID, str, int), "list", 1).open(seal.close(position))

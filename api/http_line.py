@@ -1,0 +1,232 @@
+"""uvicorn's HTTP protocol, with bounds: on how long a peer may take, how much a head may hold, how many there may be.
+
+uvicorn's own timer runs between two requests alone, and its parser has no limits: a byte now and then, a header
+without end or an answer that nobody reads would each keep a connection for ever.
+"""
+
+import asyncio
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from api.line import FAREWELL_SECONDS, LINE, Line
+from api.negotiation import JSON
+from api.refusals import Code, Refused, refusal
+from api.response_headers import ALWAYS, UNLESS_SAID
+
+MAX_HEAD_BYTES = 32_000
+"""Of a request's first line and headers together. A token has at most 8 kB."""
+MAX_HEADERS = 100
+FRAMING_BYTES = 8
+"""For every byte of a body: what sending each in a chunk of its own takes."""
+
+TAKE_SECONDS = 60.0
+MIN_TAKEN_BYTES = 4_096
+"""A peer that takes less of an answer in so long is cut off."""
+
+RESERVED_CONNECTIONS = 50
+"""Beyond the most, for health checks: who is neither healthy nor quick about it is turned away."""
+RESERVED_SECONDS = 1.0
+HEALTH = frozenset({b"/healthz", b"/readyz"})
+RETRY_SECONDS = 5
+
+
+class HttpLine(HttpToolsProtocol):
+    def __init__(self, *args: Any, request_seconds: float, max_connections: int, **given: Any) -> None:
+        super().__init__(*args, **given)
+        self._request_seconds = request_seconds
+        self._max_connections = max_connections
+        self._deadline: asyncio.TimerHandle | None = None
+        """When the rest of what the peer has begun to send must be here. None: nothing is awaited."""
+        self._taking: asyncio.TimerHandle | None = None
+        self._has_taken = False
+        self._extra = 0
+        """Bytes of the request that are no body."""
+        self._head = 0
+        self._is_in_head = True
+        self._is_surplus = False
+        self._is_last = False
+        self._is_refused = False
+        self._fault: Refused | None = None
+
+    # ---------- a connection ----------
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._line = Line(abort=transport.abort)
+        count = len(self.connections)
+        self._is_surplus = count > self._max_connections
+        if count > self._max_connections + RESERVED_CONNECTIONS:
+            self._refuse(_too_many())
+            self.transport.close()
+        else:
+            self._expect(RESERVED_SECONDS if self._is_surplus else self._request_seconds)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._cancel(self._deadline, self._taking)
+        super().connection_lost(exc)
+
+    def shutdown(self) -> None:
+        self._line.stop()
+        is_free = self.cycle is None or self.cycle.response_complete
+        if is_free and self._extra and self._deadline is not None and not self.transport.is_closing():
+            self._is_last = True  # it is being sent: it is answered, and then this is over
+        else:
+            super().shutdown()
+
+    # ---------- what a peer sends ----------
+
+    def data_received(self, data: bytes) -> None:
+        if self._is_refused:
+            return
+        if self._deadline is None:
+            self._expect(self._request_seconds)
+        self._extra += len(data)
+        super().data_received(data)
+        if self._extra > MAX_HEAD_BYTES and not self.transport.is_closing() and self._deadline is not None:
+            self._refuse(_too_large())
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        if self._deadline is None:
+            self._expect(self._request_seconds)
+        self._head, self._is_in_head = 0, True
+        self.scope["extensions"] = {LINE: self._line}  # type: ignore[dict-item]
+
+    def on_url(self, url: bytes) -> None:
+        super().on_url(url)
+        self._count(len(url))
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Those that come behind a body are not read: it was judged by those before it."""
+        if self._is_in_head:
+            super().on_header(name, value)
+        self._count(len(name) + len(value))
+
+    def _count(self, size: int) -> None:
+        self._head += size
+        if self._head > MAX_HEAD_BYTES or len(self.headers) > MAX_HEADERS:
+            raise self._faulty(_too_large())
+
+    def on_headers_complete(self) -> None:
+        if self._is_surplus and self.url.partition(b"?")[0] not in HEALTH:
+            raise self._faulty(_too_many())
+        if not self.url.isascii():
+            raise self._faulty(refusal(400, "The address of a request is in ASCII."))
+        self._is_in_head = False
+        super().on_headers_complete()
+        if self.cycle is not None and (self._is_surplus or self._is_last):
+            self.cycle.keep_alive = False
+        self._expect(self._request_seconds)
+
+    def on_body(self, body: bytes) -> None:
+        super().on_body(body)
+        self._extra -= (1 + FRAMING_BYTES) * len(body)
+
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        self._cancel(self._deadline)
+        self._deadline = None
+        self._extra = 0
+
+    def handle_websocket_upgrade(self) -> None:
+        if self._is_last:
+            self._refuse(refusal(503, "The server stops.", Code.SERVICE_UNAVAILABLE))
+        else:
+            self._cancel(self._deadline)
+            super().handle_websocket_upgrade()
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """The request is answered as if it had not asked."""
+
+    # ---------- what a peer takes ----------
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._watch_taking()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._has_taken = True
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._watch_taking()
+
+    def _watch_taking(self) -> None:
+        size = self.transport.get_write_buffer_size()
+        if size and self._taking is None:
+            self._has_taken = False
+            self._taking = self.loop.call_later(TAKE_SECONDS, self._look_what_was_taken, size)
+
+    def _look_what_was_taken(self, before: int) -> None:
+        self._taking = None
+        taken = before - self.transport.get_write_buffer_size()
+        if self._has_taken or taken >= min(MIN_TAKEN_BYTES, before):
+            self._watch_taking()
+        else:
+            self.transport.abort()
+
+    # ---------- how it ends ----------
+
+    def _expect(self, seconds: float) -> None:
+        self._cancel(self._deadline)
+        self._deadline = self.loop.call_later(seconds, self._is_late)
+
+    def _is_late(self) -> None:
+        if self.flow.read_paused:  # it is us who do not read
+            self._expect(self._request_seconds)
+            return
+        self._deadline = None
+        if self._extra or self.cycle is not None:
+            self._refuse(refusal(408, f"A request must arrive within {self._request_seconds:g} seconds."))
+        else:
+            self.transport.close()
+
+    def _faulty(self, fault: Refused) -> Refused:
+        self._fault = fault
+        return fault
+
+    def send_400_response(self, msg: str) -> None:
+        self._refuse(self._fault or refusal(400, "This is no HTTP request that can be read."))
+
+    def _refuse(self, fault: Refused) -> None:
+        """Says so, unless an answer is on its way already, and closes.
+
+        What still comes is read for a moment: a line that is closed on it loses the answer.
+        """
+        self._cancel(self._deadline)
+        cycle = self.cycle
+        if self.transport.is_closing():
+            return
+        is_silent = cycle is None or not (cycle.response_started if cycle.more_body else not cycle.response_complete)
+        if is_silent:
+            self.transport.write(self._answer(fault))
+        if cycle is not None and not cycle.response_complete:
+            cycle.disconnected = True
+            cycle.message_event.set()
+        self._is_refused = True
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self._deadline = self.loop.call_later(FAREWELL_SECONDS, self.transport.abort)
+
+    def _answer(self, fault: Refused) -> bytes:
+        response = fault.response(JSON)
+        response.headers.update(ALWAYS | UNLESS_SAID | {"connection": "close"})
+        headers = [*self.server_state.default_headers, *response.raw_headers]
+        lines = [name + b": " + value + b"\r\n" for name, value in headers]
+        return b"".join([STATUS_LINE[response.status_code], *lines, b"\r\n", bytes(response.body)])
+
+    def _cancel(self, *timers: asyncio.TimerHandle | None) -> None:
+        for timer in timers:
+            if timer is not None:
+                timer.cancel()
+
+
+def _too_large() -> Refused:
+    return refusal(431, f"A request's head has at most {MAX_HEAD_BYTES} bytes and {MAX_HEADERS} headers.")
+
+
+def _too_many() -> Refused:
+    headers = {"Retry-After": str(RETRY_SECONDS)}
+    return refusal(503, "There are too many connections.", Code.SERVICE_UNAVAILABLE, headers=headers)

@@ -1,0 +1,67 @@
+"""PostgreSQL connections, and the one message that begins a transaction: BEGIN with all that is set for it.
+
+`SET LOCAL` ends with the transaction, whichever way it ends, so a connection goes back to the pool as it came. It takes
+no parameters: a company's id is written out by the UUID itself, never taken from text.
+"""
+
+import math
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+from sqlalchemy.engine import URL
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+WAIT_SECONDS = 30
+CONNECT_SECONDS = 10
+"""A PostgreSQL that takes connections and says nothing is given up after that."""
+COMPANY_SETTING = "farebox.company"
+"""What the policies of row-level security compare `company_id` with."""
+
+
+class Session(asyncpg.Connection):  # type: ignore[misc] # the driver is not typed
+    """The driver's connection. What is set for its next transaction travels with that one's BEGIN."""
+
+    preamble = ""
+    is_bound = False
+    """Whether it is used for one company, under a role that sees no other."""
+
+    async def execute(self, query: str, *args: Any, timeout: float | None = None) -> Any:  # noqa: ASYNC109 - the driver's
+        if not self.preamble or not query.startswith("BEGIN"):
+            return await super().execute(query, *args, timeout=timeout)
+        query, self.preamble = query + self.preamble, ""
+        try:
+            return await super().execute(query, timeout=timeout)
+        except BaseException:
+            self.terminate()  # it may stand in a transaction that nobody would end
+            raise
+
+
+def session_of(connection: AsyncConnection) -> Session:
+    """The driver's connection behind one of a PostgreSQL engine. Nothing is sent."""
+    assert connection.sync_connection is not None
+    session = connection.sync_connection.connection.driver_connection
+    assert isinstance(session, Session)
+    return session
+
+
+def bound_to(company_id: UUID, role: str) -> str:
+    """The preamble of a transaction that sees this company alone. `role` is a plain name."""
+    return f"SET LOCAL ROLE {role};SET LOCAL {COMPANY_SETTING} = '{UUID(int=company_id.int)}';"
+
+
+def postgresql_engine(url: URL, *, pool_size: int, statement_seconds: float | None = None) -> AsyncEngine:
+    """A statement that takes longer than `statement_seconds` is broken off by the server."""
+    options: dict[str, Any] = {"timeout": CONNECT_SECONDS, "connection_class": Session}
+    if statement_seconds is not None:
+        options["server_settings"] = {"statement_timeout": str(math.ceil(statement_seconds * 1000))}
+    # No engine ever tells the values of a statement in an error: they are phone numbers and names.
+    return create_async_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=WAIT_SECONDS,
+        pool_pre_ping=True,
+        hide_parameters=True,
+        connect_args=options,
+    )

@@ -1,0 +1,44 @@
+"""How long statements take, for whoever measures: told of each one, with its text and without its values.
+
+COPY goes past SQLAlchemy and is not told of; neither are the statements that begin and end a transaction.
+"""
+
+from collections.abc import Callable
+from time import perf_counter
+from typing import Any, Literal
+
+from sqlalchemy import event
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+Use = Literal["read", "write"]
+OnStatement = Callable[[Use, str, float], None]
+"""(use, text, seconds). A read that locks is a write: it waits as one."""
+
+_BEGUN = "_farebox_begun"
+
+
+def watch_statements(engine: AsyncEngine, told: OnStatement) -> None:
+    """`told` is called as soon as the statement has ended, or failed, where it was begun."""
+
+    def begin(_connection: Any, _cursor: Any, _text: str, _values: Any, context: Any, _many: bool) -> None:
+        setattr(context, _BEGUN, perf_counter())
+
+    def end(_connection: Any, _cursor: Any, text: str, _values: Any, context: Any, _many: bool) -> None:
+        if not text.startswith("BEGIN"):  # as SQLite is told to begin; PostgreSQL's driver does so by itself
+            told(_use_of(text), text, perf_counter() - getattr(context, _BEGUN))
+
+    def fail(failure: Any) -> None:
+        begun = getattr(failure.execution_context, _BEGUN, None)
+        if begun is not None and failure.statement is not None:
+            told(_use_of(failure.statement), failure.statement, perf_counter() - begun)
+
+    event.listen(engine.sync_engine, "before_cursor_execute", begin)
+    event.listen(engine.sync_engine, "after_cursor_execute", end)
+    event.listen(engine.sync_engine, "handle_error", fail)
+
+
+def _use_of(text: str) -> Use:
+    start = text[:6].upper()
+    if start in ("INSERT", "UPDATE", "DELETE"):
+        return "write"
+    return "write" if "FOR UPDATE" in text or "FOR NO KEY" in text else "read"
