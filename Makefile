@@ -12,7 +12,7 @@ run: .venv/.runtime graphiql
 	$(BIN)/farebox serve --demo --port $(PORT)
 
 test: .venv/.dev graphiql
-	$(BIN)/pytest -n 2 $(ARGS)
+	$(BIN)/pytest -n 3 --dist worksteal $(ARGS)
 
 fix: .venv/.dev
 	$(BIN)/ruff check --fix .

@@ -75,7 +75,9 @@ def build_app(
         routes.append(Mount(STATIC_PATH, static_files()))
     is_https = (settings.public_url or "").startswith("https:")
     middleware = [Middleware(SafeHeaders, is_https=is_https), Middleware(Cors, origins.allowed)]
-    return Starlette(routes=routes, middleware=middleware, exception_handlers=HANDLERS, lifespan=lifespan)
+    app = Starlette(routes=routes, middleware=middleware, exception_handlers=HANDLERS, lifespan=lifespan)
+    app.router.redirect_slashes = False  # it would send a caller, and his token, wherever his Host header says
+    return app
 
 
 async def _is_alive(_request: Request) -> Response:

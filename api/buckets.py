@@ -45,19 +45,19 @@ class Buckets:
         missing = min(points, self.maximum) - bucket.points
         if missing > NOTHING:
             return missing / self.restore
-        bucket.points = max(bucket.points - points, 0)
+        bucket.points = max(bucket.points - points, 0.0)
         return 0
 
-    def charge(self, who: Hashable, points: float) -> float:
-        """Takes points as far as there are any, and says how many. Negative: gives back."""
+    def charge(self, who: Hashable, points: float, *, lowest: float = 0) -> float:
+        """Takes points as far down as `lowest`, and says how many. Negative: gives back."""
         bucket = self._filled(who)
         before = bucket.points
-        bucket.points = min(max(before - points, 0), self.maximum)
+        bucket.points = min(max(before - points, min(lowest, before)), self.maximum)
         return before - bucket.points
 
     def available(self, who: Hashable) -> float:
         bucket = self._buckets.get(who)
-        return self.maximum if bucket is None else self._level(bucket, self._clock())
+        return self.maximum if bucket is None else max(self._level(bucket, self._clock()), 0)
 
     def _filled(self, who: Hashable) -> _Bucket:
         now = self._clock()

@@ -29,7 +29,9 @@ class Document:
     operations: tuple[OperationDefinitionNode, ...]
     fragments: Mapping[str, FragmentDefinitionNode]
     _measures: dict[int, Measure] = field(default_factory=dict, compare=False, repr=False)
-    """Of the operations that were asked for, each taken once: by the id of the node, which lives as long as this."""
+    """Of operations, each taken once: by the id of the node, which lives as long as this."""
+    _fragments: dict[str, Measure] = field(default_factory=dict, compare=False, repr=False)
+    """Those that were measured, from where they are spread."""
 
     @classmethod
     def of(cls, tree: DocumentNode) -> "Document":
@@ -57,8 +59,22 @@ class Document:
     def measure(self, operation: OperationDefinitionNode) -> Measure:
         found = self._measures.get(id(operation))
         if found is None:
-            found = self._measures[id(operation)] = measure(operation, self.fragments)
+            found = self._measures[id(operation)] = measure(operation, self.fragments, self._fragments)
         return found
+
+    def parts(self) -> Iterator[Measure]:
+        """Of all operations, and of the fragments that none of them reaches."""
+        for operation in self.operations:
+            yield self.measure(operation)
+        for name, fragment in self.fragments.items():
+            if name not in self._fragments:
+                yield measure(fragment, self.fragments, self._fragments)
+
+    def token_count(self) -> int:
+        count, token = 0, self.tree.loc.start_token if self.tree.loc else None
+        while token is not None:
+            count, token = count + 1, token.next
+        return count
 
     def is_batch(self, operation: OperationDefinitionNode) -> bool:
         """Whether this operation carries a batch and does nothing else."""

@@ -3,9 +3,11 @@
 In this order, because each step costs more than the one before it. Docs: docs/security.md.
 """
 
+import re
+
 import strawberry
 from graphql import (
-    DocumentNode,
+    FragmentDefinitionNode,
     GraphQLError,
     MaxIntrospectionDepthRule,
     NoSchemaIntrospectionCustomRule,
@@ -30,6 +32,23 @@ MERGE_WORK = 20_000
 twenty-five times that; all operations of the product page together need 326."""
 overlapping_fields_can_be_merged.MAX_COMPLEXITY_BUDGET = MERGE_WORK
 
+MAX_OPERATIONS = 50
+MAX_FRAGMENTS = 100
+"""Validation follows the fragments of every operation. The product page has 26 operations, in as many documents."""
+MAX_LONG_DOCUMENT_FRAGMENTS = 10
+"""A batch that is written out selects little."""
+MAX_MEMBERS = 100
+"""Of an object in the document: of each that is unknown validation makes an error, and throws nearly all away. No input
+of the schema has half as many."""
+MAX_VARIABLE_USES = 2_000
+"""Over all operations, each as often as its fragment is spread: some 5 ms of validation."""
+
+BATCH_WITHIN_CHARACTERS = 2_000
+"""Comments apart: so soon a long document says that it is a batch. Before it no text in quotes may stand."""
+COMMENTED_CHARACTERS = 10_000
+_COMMENT = re.compile(r"#[^\r\n]*")
+_BATCH = re.compile(rf'[\s,\ufeff]*mutation\b[^"{{]*\{{[^"]*?\b(?:{"|".join(sorted(BATCH_FIELDS))})\b')
+
 
 class DocumentReader:
     """Reads for one schema."""
@@ -44,6 +63,7 @@ class DocumentReader:
         """A valid document, and the operation of it that may run. Raises Refused with what is wrong with it."""
         document = self._parse(text)
         operation = self.select(document, operation_name)
+        self._refuse_mass(document)
         self._validate(document)
         return document, operation
 
@@ -52,6 +72,7 @@ class DocumentReader:
         document = self._parse(text)
         for operation in document.operations:
             self._refuse_excess(document, operation)
+        self._refuse_mass(document)
         self._validate(document)
         return document
 
@@ -63,22 +84,24 @@ class DocumentReader:
 
     def _parse(self, text: str) -> Document:
         limits = self._limits
-        # A first look at the words, so that no long text is parsed that could not be run in the end.
-        names_batch = any(field in text for field in BATCH_FIELDS)
-        if len(text) > limits.max_document_characters and not names_batch:
+        may_be_long = _begins_with_batch(text)
+        if len(text) > limits.max_document_characters and not may_be_long:
             raise self._too_long()
         try:
             tree = parse(
-                text, max_tokens=limits.max_batch_document_tokens if names_batch else limits.max_document_tokens
+                text, max_tokens=limits.max_batch_document_tokens if may_be_long else limits.max_document_tokens
             )
         except GraphQLError as error:
             raise self._refused([error], Code.GRAPHQL_PARSE_FAILED) from None
         except RecursionError:
             raise _too_deep(Code.GRAPHQL_PARSE_FAILED) from None
         document = Document.of(tree)
-        is_long = len(text) > limits.max_document_characters or _token_count(tree) > limits.max_document_tokens
+        is_long = len(text) > limits.max_document_characters or document.token_count() > limits.max_document_tokens
         if is_long and not all(document.is_batch(operation) for operation in document.operations):
             raise self._too_long()
+        _refuse_many("operations", len(document.operations), MAX_OPERATIONS)
+        fragments = sum(isinstance(part, FragmentDefinitionNode) for part in tree.definitions)
+        _refuse_many("fragments", fragments, MAX_LONG_DOCUMENT_FRAGMENTS if is_long else MAX_FRAGMENTS)
         return document
 
     def _refuse_excess(self, document: Document, operation: OperationDefinitionNode) -> None:
@@ -90,6 +113,19 @@ class DocumentReader:
         if found.longest_list > most:
             told = f"`{found.list_name}` has {found.longest_list:,} entries in the document; {_allowed(most)}."
             raise refusal(400, told, Code.BAD_USER_INPUT, is_well_formed=True)
+
+    def _refuse_mass(self, document: Document) -> None:
+        """What is not asked for is validated too."""
+        fields = variables = 0
+        for part in document.parts():
+            fields, variables = fields + part.fields, variables + part.variables
+            if part.most_members > MAX_MEMBERS:
+                told = (
+                    f"`{part.object_name}` has {part.most_members:,} members in the document; {_allowed(MAX_MEMBERS)}."
+                )
+                raise refusal(400, told, Code.BAD_USER_INPUT, is_well_formed=True)
+        _refuse_many("fields in all its operations", fields, self._limits.max_fields)
+        _refuse_many("uses of variables in all its operations", variables, MAX_VARIABLE_USES)
 
     def _validate(self, document: Document) -> None:
         try:
@@ -141,11 +177,16 @@ def _allowed(most: int) -> str:
     return "1 is allowed" if most == 1 else f"{most:,} are allowed"
 
 
-def _token_count(tree: DocumentNode) -> int:
-    count, token = 0, tree.loc.start_token if tree.loc else None
-    while token is not None:
-        count, token = count + 1, token.next
-    return count
+def _begins_with_batch(text: str) -> bool:
+    """A first look at the words, so that hardly any long text is parsed that could not be run in the end."""
+    return _BATCH.match(_COMMENT.sub("", text[:COMMENTED_CHARACTERS])[:BATCH_WITHIN_CHARACTERS]) is not None
+
+
+def _refuse_many(what: str, number: int, most: int) -> None:
+    if number > most:
+        counted = f"{UNCOUNTED:,} or more" if number >= UNCOUNTED else f"{number:,}"
+        told = f"The document has {counted} {what}; {_allowed(most)}."
+        raise refusal(400, told, Code.QUERY_TOO_COMPLEX, is_well_formed=True)
 
 
 def _too_deep(code: Code) -> Refused:

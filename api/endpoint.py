@@ -99,13 +99,17 @@ class GraphQLEndpoint:
         admission = Admission(self._authenticator, self._clock, authorization, address=address_of(request))
 
         async def admit() -> Viewer:
-            seen.viewer = viewer = await _admitted(admission)
+            try:
+                seen.viewer = viewer = await _admitted(admission)
+            except Refused:
+                self._regulars.forget(authorization)
+                raise
             self._regulars.note(authorization, viewer)
             return viewer
 
-        known = self._regulars.find(authorization)
+        known = self._regulars.find(authorization, self._clock())
         seen.viewer = viewer = known or await admit()
-        asked = read_get(request) if request.method == "GET" else await read_post(request, self._limits)
+        asked = read_get(request) if request.method == "GET" else await read_post(request, viewer, self._limits)
         operation = self._operations.find(asked, viewer)
         incident.operation_name = operation.name
         seen.note_operation(operation.name, operation.kind.value)

@@ -15,10 +15,13 @@ from graphql import ArgumentNode, GraphQLError, ValueNode
 from api.refusals import Code
 from api.watch import seen
 from domain.errors import FareboxError, NotPermitted
-from persistence.outages import is_outage, told_briefly
+from persistence.outages import is_outage, is_overdue, told_briefly
 from schema.errors import bad_input_message
 
 logger = logging.getLogger(__name__)
+
+
+OVERDUE = "The database took too long over this: ask for less at once."
 
 
 class Incident:
@@ -78,6 +81,9 @@ def _answer(error: GraphQLError, incident: Incident) -> dict[str, Any]:
         code = Code.FORBIDDEN if isinstance(cause, NotPermitted) else Code.BAD_USER_INPUT
         field = {"field": [str(part) for part in cause.field]} if cause.field else {}
         return shown | {"message": cause.message, "extensions": {"code": code, **field}}
+    if cause is not None and is_overdue(cause):
+        logger.warning("A statement took too long: operation %s", incident.operation_name or "-")
+        return shown | {"message": OVERDUE, "extensions": {"code": Code.TIMEOUT}}
     if cause is None and "code" in (error.extensions or {}):
         return shown
     if cause is None and _blames_an_argument(error):

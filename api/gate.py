@@ -6,7 +6,7 @@ would wait too long for his turn is told so at once, and when to come again.
 """
 
 import asyncio
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import AsyncIterator, Callable, Hashable, Sequence
 from contextlib import asynccontextmanager
 from time import monotonic
@@ -42,8 +42,12 @@ class Lane:
         max_wait: float,
         clock: Callable[[], float] = monotonic,
         gives_way_to: "Sequence[Lane]" = (),
+        most_of_one: int | None = None,
     ) -> None:
         self._at_once = at_once
+        self._most_of_one = most_of_one or at_once
+        """So many of one caller at once: whoever asks slow questions does not fill the lane."""
+        self._running_of: Counter[Hashable] = Counter()
         self._gives_way_to = gives_way_to
         self._behind: list[Lane] = []
         """Those that give way to this one."""
@@ -61,19 +65,25 @@ class Lane:
         """How long an operation takes once it is its turn, lately."""
 
     @property
-    def is_full(self) -> bool:
-        at_once = self._at_once
+    def places(self) -> int:
         if any(lane.running for lane in self._gives_way_to):
-            at_once = min(at_once, READS_BESIDE_WRITES)
-        return self.running >= at_once
+            return min(self._at_once, READS_BESIDE_WRITES)
+        return self._at_once
+
+    @property
+    def is_full(self) -> bool:
+        return self.running >= self.places
+
+    def _has_place_for(self, who: Hashable) -> bool:
+        return not self.is_full and self._running_of[who] < self._most_of_one
 
     def expected_wait(self, who: Hashable) -> float:
         """Seconds until the caller's next turn, as far as can be told."""
-        if not self.is_full:
+        if self._has_place_for(who):
             return 0
         mine = len(self._lines.get(who, ()))
         ahead = mine + sum(min(len(line), mine + 1) for other, line in self._lines.items() if other != who)
-        return (ahead + 1) * self._seconds / self._at_once
+        return (ahead + 1) * self._seconds / self.places
 
     def check(self, who: Hashable) -> None:
         """Raises Busy when there is no point in standing in line."""
@@ -86,17 +96,17 @@ class Lane:
     async def turn(self, who: Hashable) -> AsyncIterator[float]:
         """The caller's turn: gives the seconds that were waited for it. Raises Busy."""
         came = self._clock()
-        if self.is_full:
+        if self._has_place_for(who):
+            self._enter(who)
+        else:
             self.check(who)
             await self._wait(who)
-        else:
-            self.running += 1
         began = self._clock()
         try:
             yield began - came
         finally:
             self._seconds += (self._clock() - began - self._seconds) * (_WEIGHT if self._seconds else 1)
-            self._leave()
+            self._leave(who)
 
     async def _wait(self, who: Hashable) -> None:
         """Whoever is let in is counted as running already when this returns."""
@@ -108,7 +118,7 @@ class Lane:
                 await place
         except BaseException as error:
             if place.done() and not place.cancelled():
-                self._leave()  # it was his turn in the same moment
+                self._leave(who)  # it was his turn in the same moment
             else:
                 self._forget(who, place)
             if not isinstance(error, TimeoutError):
@@ -124,16 +134,23 @@ class Lane:
         if not line:
             self._lines.pop(who, None)
 
-    def _leave(self) -> None:
+    def _enter(self, who: Hashable) -> None:
+        self.running += 1
+        self._running_of[who] += 1
+
+    def _leave(self, who: Hashable) -> None:
         self.running -= 1
+        self._running_of[who] -= 1
+        if not self._running_of[who]:
+            del self._running_of[who]
         self._let_in()
         if not self.running:
             for lane in self._behind:
                 lane._let_in()
 
     def _let_in(self) -> None:
-        while self._lines and not self.is_full:
-            who, line = next(iter(self._lines.items()))
+        while (who := next(filter(self._has_place_for, self._lines), None)) is not None:
+            line = self._lines[who]
             place = line.popleft()
             self.waiting -= 1
             if line:
@@ -141,7 +158,7 @@ class Lane:
             else:
                 del self._lines[who]
             if not place.done():  # else its caller has gone, and does not know yet that he need not be taken out
-                self.running += 1
+                self._enter(who)
                 place.set_result(None)
 
 
@@ -153,6 +170,10 @@ class Gate:
         self.reports = Lane(at_once=WRITES_AT_ONCE, max_wait=wait * WRITES_WAIT, clock=clock)
         self.desk = Lane(at_once=WRITES_AT_ONCE, max_wait=wait * WRITES_WAIT, clock=clock)
         self.reads = Lane(
-            at_once=limits.reads_at_once, max_wait=wait, clock=clock, gives_way_to=(self.reports, self.desk)
+            at_once=limits.reads_at_once,
+            max_wait=wait,
+            clock=clock,
+            gives_way_to=(self.reports, self.desk),
+            most_of_one=max(limits.reads_at_once // 2, 1),
         )
         self.lanes = {"reads": self.reads, "reports": self.reports, "desk": self.desk}

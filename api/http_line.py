@@ -5,6 +5,7 @@ without end or an answer that nobody reads would each keep a connection for ever
 """
 
 import asyncio
+import logging
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
@@ -29,6 +30,8 @@ RESERVED_CONNECTIONS = 50
 RESERVED_SECONDS = 1.0
 HEALTH = frozenset({b"/healthz", b"/readyz"})
 RETRY_SECONDS = 5
+
+logger = logging.getLogger(__name__)
 
 
 class HttpLine(HttpToolsProtocol):
@@ -188,6 +191,7 @@ class HttpLine(HttpToolsProtocol):
         return fault
 
     def send_400_response(self, msg: str) -> None:
+        logger.debug("A request cannot be read: %s", "too much of it" if self._fault else "no HTTP")
         self._refuse(self._fault or refusal(400, "This is no HTTP request that can be read."))
 
     def _refuse(self, fault: Refused) -> None:

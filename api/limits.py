@@ -48,6 +48,10 @@ class Limits(BaseSettings):
     """What a caller may spend at once."""
     throttle_restore: Some = 1_000
     """Points that come back in a second."""
+    document_points: Some = 200
+    """The same for documents that are not known yet: one is 1, and 1 for each 1,000 characters; one that is refused is
+    five times that. Those that are known cost none."""
+    document_restore: Some = 20
     reads_at_once: Some = 8
     """Queries that are being answered; others wait."""
     max_wait_seconds: Seconds = 1.0

@@ -21,6 +21,8 @@ statements with their values, and the frames of sockets."""
 SERVER = ("uvicorn", "alembic")
 
 _OF_SOCKETS = ('%s - "WebSocket', "connection open", "connection closed", "connection rejected")
+_OF_ANYBODY = "Invalid HTTP request received."
+"""A warning that whoever can reach the port could fill the log with; `api.http_line` tells it in small print."""
 
 Event = MutableMapping[str, Any]
 _META = ("_record", "_from_structlog")
@@ -54,7 +56,7 @@ def _means_something(record: logging.LogRecord) -> bool:
     middle of a read on SQLite: the driver closes that connection with a task that nobody keeps, and asyncio takes its
     end for a fault."""
     if record.name == "uvicorn.error":
-        return not str(record.msg).startswith(_OF_SOCKETS)
+        return not str(record.msg).startswith((*_OF_SOCKETS, _OF_ANYBODY))
     return record.name != "asyncio" or "_terminate_graceful_close" not in record.getMessage()
 
 

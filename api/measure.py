@@ -19,6 +19,7 @@ from graphql import (
     OperationType,
     SelectionSetNode,
     ValueNode,
+    VariableNode,
 )
 
 from schema.mutation import MOVES_MONEY
@@ -46,6 +47,11 @@ class Measure:
     """Entries, of a list that is written in the document."""
     list_name: str = ""
     """Of the argument or variable that holds it."""
+    most_members: int = 0
+    """Of an object that is written in the document."""
+    object_name: str = ""
+    variables: int = 0
+    """How often any is used. Validation looks at each use anew for every operation that reaches it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +71,18 @@ class _Part:
     spreads: list[tuple[str, _Place]] = field(default_factory=list)
 
 
-def measure(operation: OperationDefinitionNode, fragments: Mapping[str, FragmentDefinitionNode]) -> Measure:
-    """Never recurses, so that no depth is too much for it."""
+def measure(
+    definition: OperationDefinitionNode | FragmentDefinitionNode,
+    fragments: Mapping[str, FragmentDefinitionNode],
+    known: dict[str, Measure],
+) -> Measure:
+    """Never recurses, so that no depth is too much for it. `known`: fragments that were measured before; gets more."""
     parts: dict[str, _Part] = {}
-    totals: dict[str, Measure] = {}
-    whole = _walk(operation)
-    for name in _innermost_first(whole, parts, fragments):
-        totals[name] = _total(parts[name], totals)
-    total = _total(whole, totals)
-    if operation.operation is not OperationType.MUTATION:
+    whole = _walk(definition)
+    for name in _innermost_first(whole, parts, fragments, known):
+        known[name] = _total(parts[name], known)
+    total = _total(whole, known)
+    if isinstance(definition, OperationDefinitionNode) and definition.operation is not OperationType.MUTATION:
         total.money_mutations = 0
     return total
 
@@ -85,7 +94,7 @@ def _walk(definition: OperationDefinitionNode | FragmentDefinitionNode) -> _Part
     for variable in definition.variable_definitions or ():
         _note_directives(own, variable)
         if variable.default_value is not None:
-            _note_lists(own, f"${variable.variable.name.value}", variable.default_value)
+            _note_value(own, f"${variable.variable.name.value}", variable.default_value)
     waiting: list[tuple[SelectionSetNode, _Place]] = [(definition.selection_set, _Place())]
     while waiting:
         selections, place = waiting.pop()
@@ -126,11 +135,13 @@ def _note_directives(own: Measure, node: object) -> None:
 
 def _note_arguments(own: Measure, arguments: Iterable[ArgumentNode] | None) -> None:
     for argument in arguments or ():
-        if isinstance(argument.value, ListValueNode | ObjectValueNode):
-            _note_lists(own, argument.name.value, argument.value)
+        if isinstance(argument.value, VariableNode):
+            own.variables += 1
+        elif isinstance(argument.value, ListValueNode | ObjectValueNode):
+            _note_value(own, argument.name.value, argument.value)
 
 
-def _note_lists(own: Measure, name: str, value: ValueNode) -> None:
+def _note_value(own: Measure, name: str, value: ValueNode) -> None:
     waiting = [(name, value)]
     while waiting:
         name, value = waiting.pop()
@@ -138,19 +149,27 @@ def _note_lists(own: Measure, name: str, value: ValueNode) -> None:
             if len(value.values) > own.longest_list:
                 own.longest_list, own.list_name = len(value.values), name
             waiting.extend((name, entry) for entry in value.values)
+        elif isinstance(value, VariableNode):
+            own.variables += 1
         elif isinstance(value, ObjectValueNode):
+            if len(value.fields) > own.most_members:
+                own.most_members, own.object_name = len(value.fields), name
             waiting.extend((member.name.value, member.value) for member in value.fields)
 
 
 def _innermost_first(
-    whole: _Part, parts: dict[str, _Part], fragments: Mapping[str, FragmentDefinitionNode]
+    whole: _Part,
+    parts: dict[str, _Part],
+    fragments: Mapping[str, FragmentDefinitionNode],
+    known: Mapping[str, Measure],
 ) -> Iterator[str]:
-    """The names of the fragments that are reached, each once and after those that it spreads; fills `parts`."""
+    """The names of the fragments that are reached, each once and after those that it spreads; fills `parts`. Not those
+    that are known."""
     path: list[tuple[str | None, Iterator[tuple[str, _Place]]]] = [(None, iter(whole.spreads))]
     while path:
         name, spreads = path[-1]
         for spread, _place in spreads:
-            if spread in fragments and spread not in parts:
+            if spread in fragments and spread not in parts and spread not in known:
                 parts[spread] = _walk(fragments[spread])
                 path.append((spread, iter(parts[spread].spreads)))
                 break
@@ -184,3 +203,6 @@ def _add(total: Measure, spread: Measure, place: _Place) -> None:
     total.directives = min(total.directives + spread.directives, UNCOUNTED)
     if spread.longest_list > total.longest_list:
         total.longest_list, total.list_name = spread.longest_list, spread.list_name
+    if spread.most_members > total.most_members:
+        total.most_members, total.object_name = spread.most_members, spread.object_name
+    total.variables = min(total.variables + spread.variables, UNCOUNTED)

@@ -5,6 +5,7 @@ says where the page is from: there the server itself turns others away. Nothing 
 call needs a token, which no browser adds by itself.
 """
 
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -12,7 +13,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.settings import Settings
+from api.settings import Environment, Settings
 
 OPEN_PATHS = ("/graphql", "/exports/")
 METHODS = ("GET", "POST")
@@ -31,13 +32,35 @@ ASK_AGAIN_SECONDS = 600
 class Origins:
     def __init__(self, settings: Settings) -> None:
         self.allowed = frozenset(settings.allowed_origins)
-        public = urlsplit(settings.public_url or "")
-        self._public = f"{public.scheme}://{public.netloc}".lower()
+        self._public = _origin_of(settings.public_url) if settings.public_url else None
+        self._is_local = settings.env is Environment.LOCAL
 
     def admits(self, connection: HTTPConnection) -> bool:
         """Whether its page is one of an allowed site, or of this server's own, or it comes from no page."""
         origin = connection.headers.get("origin", "").lower()
-        return not origin or origin in self.allowed or origin == self._public or origin in _own(connection)
+        if not origin or origin in self.allowed or origin == self._public:
+            return True
+        return self._believes(connection.headers.get("host", "")) and origin in _own(connection)
+
+    def _believes(self, host: str) -> bool:
+        """Any name can be made to lead here, so none tells whose page it is once it is known how the server is reached.
+        A local run is also reached by addresses and as localhost, which lead nowhere else."""
+        return self._public is None or (self._is_local and _is_address(host))
+
+
+def _origin_of(url: str) -> str:
+    parts = urlsplit(url.lower())
+    return f"{parts.scheme}://{parts.netloc}".removesuffix({"http": ":80", "https": ":443"}[parts.scheme])
+
+
+def _is_address(host: str) -> bool:
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+        if name != "localhost":
+            ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def _own(connection: HTTPConnection) -> set[str]:

@@ -32,7 +32,7 @@ class Places:
 
     def of_caller(self, viewer: Viewer) -> "Place":
         """Raises Refused."""
-        return Place(self, _caller(viewer))
+        return Place(self, viewer.identity)
 
     def enter(self, who: Hashable) -> None:
         if self._sockets[who] >= self._max_sockets:
@@ -63,7 +63,7 @@ class Place:
 
     def give_to(self, viewer: Viewer) -> None:
         """Once it is known who it is. Raises Refused."""
-        who = _caller(viewer)
+        who = viewer.identity
         self._places.enter(who)
         self._places.leave(self._who)
         self._who = who
@@ -74,10 +74,6 @@ class Place:
 
     def leave(self) -> None:
         self._places.leave(self._who)
-
-
-def _caller(viewer: Viewer) -> Hashable:
-    return viewer.company_id, viewer.subject
 
 
 def _take_off(counter: Counter[Hashable], who: Hashable) -> None:

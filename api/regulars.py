@@ -7,6 +7,7 @@ find out who each of a crowd is would take more than to answer some of them.
 
 from collections import OrderedDict
 from collections.abc import Callable
+from datetime import datetime
 from hashlib import blake2b
 from time import monotonic
 
@@ -31,9 +32,16 @@ class Regulars:
         if len(self._known) > MAX_REGULARS:
             self._known.popitem(last=False)
 
-    def find(self, authorization: str | None) -> Viewer | None:
+    def forget(self, authorization: str | None) -> None:
+        """He was not let in again."""
+        self._known.pop(_hash(authorization), None)
+
+    def find(self, authorization: str | None, now: datetime) -> Viewer | None:
+        """Not once his token has expired."""
         viewer, at = self._known.get(_hash(authorization), (None, 0.0))
-        return viewer if self._clock() - at <= REMEMBERED_SECONDS else None
+        if viewer is None or self._clock() - at > REMEMBERED_SECONDS:
+            return None
+        return viewer if viewer.expires_at is None or now < viewer.expires_at else None
 
 
 def _hash(authorization: str | None) -> bytes:

@@ -16,9 +16,12 @@ from starlette.requests import Request
 from api.limits import Limits
 from api.negotiation import is_json
 from api.refusals import refusal
+from domain.access import Permission, Viewer
 
 MAX_QUERY_PARAMETERS = 20
 MAX_ID_CHARACTERS = 255
+BATCHES = frozenset({Permission.RECORD_USAGE, Permission.SYNC_DIRECTORY})
+"""What carries a batch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +38,14 @@ class GraphQLRequest:
     """SHA-256 of the query, in hexadecimal, as Apollo's clients send it: alone, or to be remembered with the query."""
 
 
-async def read_post(request: Request, limits: Limits) -> GraphQLRequest:
-    """Raises Refused: 400, 413 or 415."""
+async def read_post(request: Request, viewer: Viewer, limits: Limits) -> GraphQLRequest:
+    """Much is read only of a caller who may send a batch. Raises Refused: 400, 413 or 415."""
     if not is_json(request.headers.get("content-type")):
         raise refusal(415, "Send the request as `Content-Type: application/json`, in UTF-8.")
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise refusal(415, "Send the request without `Content-Encoding`.")
-    body = await _read_body(request, limits.max_batch_body_bytes)
+    may_be_long = any(viewer.may(permission) for permission in BATCHES)
+    body = await _read_body(request, limits.max_batch_body_bytes if may_be_long else limits.max_body_bytes)
     found = read_json(body, "The body")
     if isinstance(found, list):
         raise refusal(400, "Send one operation a request; batches of requests are not accepted.")
@@ -73,9 +77,9 @@ def read_get(request: Request) -> GraphQLRequest:
 
 
 async def _read_body(request: Request, most: int) -> bytes:
-    """`most` is what a batch may have: whether it is one shows only once the body has been read."""
+    """`most` is what a batch may have, of who may send one: whether it is one shows only once the body was read."""
     chunks, size = [], 0
-    too_large = refusal(413, f"The body is larger than {most} bytes; send it in parts.")
+    too_large = refusal(413, f"The body is larger than {most} bytes.")
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared[:20]) > most:
         raise too_large

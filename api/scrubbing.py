@@ -20,17 +20,20 @@ _MOST_CHAINED = 8
 _SECRET = re.compile(
     r"""
     (?P<scheme> \b(?: bearer | basic )\s+ ) [\w.~+/=-]{6,}
-  | (?P<prefix> \b(?: fbx | sk | rk | whsec )_ ) [\w-]{4,}
+  | (?P<signing> whsec_ ) [\w+/=-]+
+  | (?P<prefix> \b(?: fbx | sk | rk )_ ) [\w-]{4,}
+  | (?P<download> /exports/ ) [\w=-]+                                            # a link is as good as its file
   | \b eyJ [\w-]{5,} \. [\w-]+ (?: \. [\w-]* )?                                   # a JSON Web Token
   | (?P<name> \b(?: [\w-]*authorization | cookie | password | passwd | [\w-]*secret | [\w-]*token | api[_-]?key )
       ["']? \s* [:=] \s* ["']? (?: (?: bearer | basic ) \s+ )? ) [^\s"',;&}\])]+
-  | (?P<login> :// [^\s:/@]{1,100} : ) [^\s/@]+ (?= @ )
-  | (?P<plus> (?: \+ | %2B ) ) (?: [ ().-]{0,3} \d ){7,15}                      # E.164, written with pauses too
+  | (?P<login> :// [^\s:/@]{0,100} : ) [^\s/]+ (?= @ )
+  | (?P<plus> (?: [+\uff0b] | %2B ) ) (?: (?: [ \t\u00a0\u2000-\u2015\u202f\u2060()./-] | %20 ){0,3} \d ){7,15}
+                                                                                # E.164, written with pauses too
     """,
     re.VERBOSE | re.IGNORECASE,
 )
 _SECRET_KEYS = re.compile("authorization|cookie|password|secret|token|api_?key", re.IGNORECASE)
-_KEPT = ("scheme", "prefix", "name", "login", "plus")
+_KEPT = ("scheme", "signing", "prefix", "download", "name", "login", "plus")
 _ROW_VALUES = re.compile(r"\s*(?:DETAIL|CONTEXT|HINT):.*?(?=\n\[SQL:|\Z)", re.DOTALL)
 """PostgreSQL tells the row that broke a rule, values and all."""
 
@@ -43,9 +46,10 @@ def _hide(match: re.Match[str]) -> str:
     return next((match[name] for name in _KEPT if match[name]), "") + HIDDEN
 
 
-def scrubbed_values(found: Mapping[str, Any], depth: int = 0) -> dict[str, Any]:
+def scrubbed_values(found: Mapping[Any, Any], depth: int = 0) -> dict[str, Any]:
     """The same of every text in it; what stands under a secret's name is hidden whole."""
-    return {key: HIDDEN if _names_a_secret(key, value) else _clean(value, depth) for key, value in found.items()}
+    texts = {str(key): value for key, value in found.items()}
+    return {key: HIDDEN if _names_a_secret(key, value) else _clean(value, depth) for key, value in texts.items()}
 
 
 def _names_a_secret(key: str, value: Any) -> bool:
@@ -60,7 +64,7 @@ def _clean(value: Any, depth: int) -> Any:
     if depth >= _MOST_NESTED:
         return HIDDEN
     if isinstance(value, Mapping):
-        return scrubbed_values({str(key): each for key, each in value.items()}, depth + 1)
+        return scrubbed_values(value, depth + 1)
     if isinstance(value, list | tuple | set | frozenset):
         return [_clean(each, depth + 1) for each in value]
     return scrubbed(str(value))

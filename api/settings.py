@@ -24,6 +24,8 @@ VAR = Path("var")
 """Where a local run keeps what it makes: the database file and the secret key."""
 
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+_ORIGIN = re.compile(r"(https?)://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::([1-9][0-9]{0,4}))?")
+_DEFAULT_PORTS = {"http": "80", "https": "443"}
 _SYSTEMD_CREDENTIALS = "CREDENTIALS_DIRECTORY"
 _CONTAINER_SECRETS = Path("/run/secrets")
 
@@ -148,7 +150,8 @@ class Settings(Limits):
     def _plain_address(cls, value: str | None) -> str | None:
         if value is not None:
             parts = urlsplit(value)
-            if parts.scheme not in {"http", "https"} or not parts.netloc or parts.query or parts.fragment:
+            is_plain = parts.netloc.isascii() and "@" not in parts.netloc and not (parts.query or parts.fragment)
+            if parts.scheme not in {"http", "https"} or not parts.netloc or not is_plain:
                 raise ValueError("write an address such as https://billing.example.com")
         return value and value.rstrip("/")
 
@@ -156,17 +159,17 @@ class Settings(Limits):
     @classmethod
     def _origins(cls, value: Any) -> Any:
         origins = [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+        origins = [origin.lower() for origin in origins]
         for origin in origins:
-            parts = urlsplit(origin)
-            if (
-                parts.scheme not in {"http", "https"}
-                or not parts.netloc
-                or origin != f"{parts.scheme}://{parts.netloc}"
-            ):
+            found = _ORIGIN.fullmatch(origin)
+            if found is None:
                 raise ValueError(
-                    "write origins with commas, without a path: https://app.example.com, https://b.example"
+                    "write origins with commas, each in full, as a browser sends it, without wildcards, paths and"
+                    " users, and xn--… for letters beyond ASCII: https://app.example.com, https://b.example"
                 )
-        return tuple(origin.lower() for origin in origins)
+            if found[2] == _DEFAULT_PORTS[found[1]]:
+                raise ValueError(f"write {found[1]} origins without :{found[2]}, which browsers do not send")
+        return tuple(origins)
 
     @field_validator("tenant_role")
     @classmethod

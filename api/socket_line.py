@@ -4,12 +4,24 @@ A message that is sent bit by bit is heard of by nobody else: the application se
 """
 
 import asyncio
+import logging
+from email.utils import formatdate
+from http import HTTPStatus
 from typing import Any
 
+from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.datastructures import Headers
+from websockets.exceptions import InvalidHandshake
 from websockets.frames import CloseCode, Frame
+from websockets.http11 import Request, Response
+from websockets.server import ServerProtocol
+from websockets.typing import StatusLike
 
 from api.line import FAREWELL_SECONDS, LINE, SEND_SECONDS, Line
+from api.negotiation import JSON
+from api.refusals import Code, refusal
+from api.response_headers import ALWAYS, UNLESS_SAID
 
 MAX_FRAGMENTS = 1_000
 """Of one message. Empty ones do not count towards its size."""
@@ -18,9 +30,35 @@ MAX_UNREAD_BYTES = 65_536
 REQUEST_TIMEOUT = 4408
 
 
+class _Handshakes(ServerProtocol):
+    """Refuses a handshake in the form of every other refusal."""
+
+    def process_request(self, request: Request) -> tuple[str, str | None, str | None]:
+        try:
+            return super().process_request(request)
+        except ValueError as error:  # a header that is not ASCII: taken for a fault of ours, and logged as one
+            raise InvalidHandshake("a header cannot be read") from error
+
+    def reject(self, status: StatusLike, text: str) -> Response:
+        """`text` is not told: it may repeat what the peer sent."""
+        status = HTTPStatus(status)
+        if status is HTTPStatus.INTERNAL_SERVER_ERROR:
+            fault = refusal(status, "The server cannot answer this.", Code.INTERNAL_SERVER_ERROR)
+        else:
+            fault = refusal(status, "This is no handshake of a WebSocket that can be read.")
+        answer = fault.response(JSON)
+        answer.headers.update(ALWAYS | UNLESS_SAID | {"date": formatdate(usegmt=True), "connection": "close"})
+        return Response(status.value, status.phrase, Headers(answer.headers.items()), bytes(answer.body))
+
+
 class SocketLine(WebSocketsSansIOProtocol):
     def __init__(self, *args: Any, request_seconds: float, **given: Any) -> None:
         super().__init__(*args, **given)
+        self.conn = _Handshakes(
+            extensions=self.conn.available_extensions,
+            max_size=self.config.ws_max_size,
+            logger=logging.getLogger("uvicorn.error"),
+        )
         self._request_seconds = request_seconds
         self._deadline: asyncio.TimerHandle | None = None
         """When a message must be here whole. None: none has begun."""
@@ -48,7 +86,8 @@ class SocketLine(WebSocketsSansIOProtocol):
     def _end_handshake(self) -> None:
         """uvicorn would leave it without an answer, and open."""
         self.handshake_complete = self.close_sent = True
-        self.transport.write(b"".join(self.conn.data_to_send()))
+        told = b"".join(self.conn.data_to_send())
+        self.transport.write(told or self.conn.reject(HTTPStatus.BAD_REQUEST, "").serialize())
         self.transport.close()
 
     def _is_late(self) -> None:
@@ -100,6 +139,11 @@ class SocketLine(WebSocketsSansIOProtocol):
         await super().run_asgi()
         # Whoever does not read the last words either is not waited for.
         self.loop.call_later(SEND_SECONDS, self.transport.abort)
+
+    async def send(self, message: ASGISendEvent) -> None:
+        await super().send(message)
+        if self.initial_response is not None and self.close_sent:
+            self.handshake_complete = True  # by a refusal; uvicorn would log that it was never completed
 
     def shutdown(self) -> None:
         """The application says good-bye in the words of its protocol; who does not hang up then is cut off."""

@@ -49,6 +49,7 @@ class Run:
         self._price = price
         self._buckets = buckets
         self._taken = 0.0
+        self._lowest = -buckets.maximum
 
     def pay(self) -> float:
         """Takes the price; of a report, as much of it as there is. In how many seconds there will be enough, or 0."""
@@ -61,14 +62,15 @@ class Run:
         return seconds
 
     def count(self, data: Mapping[str, Any] | None) -> None:
-        """What an answer is less than was feared is given back. Of the events of a subscription each is paid for."""
+        """What an answer is less than was feared is given back, and what it is more is owed: a list may be longer than
+        was assumed. Of the events of a subscription each is paid for, as far as there are points."""
         self.actual = seen().actual_cost = self._price.actual(data)
-        self._buckets.charge(self.who, self.actual - self._taken)
+        self._buckets.charge(self.who, self.actual - self._taken, lowest=self._lowest)
         self._taken = 0
 
     def keep(self) -> None:
         """What was taken stays taken: so much it costs to begin a subscription."""
-        self._taken = 0
+        self._taken = self._lowest = 0
 
     def give_back(self) -> None:
         """Nothing was run."""
@@ -116,7 +118,7 @@ class Throttle:
         is_report = operation.operation is OperationType.MUTATION and document.root_names(operation) <= REPORTS
         lane = self._lane(operation, is_report=is_report)
         price = self._costs.of(operation, document.fragments)
-        run = Run(price, variables, who=_who(viewer), buckets=self.buckets, lane=lane, is_report=is_report)
+        run = Run(price, variables, who=viewer.identity, buckets=self.buckets, lane=lane, is_report=is_report)
         seen().requested_cost = run.requested
         if run.requested > self._max_cost:
             told = (
@@ -133,9 +135,11 @@ class Throttle:
         try:
             waiting = run.lane.turn(run.who)
             await waiting.__aenter__()
-        except Busy as busy:
+        except BaseException as error:
             run.give_back()
-            raise _put_off(run, busy.seconds, "turns", "The server is busy") from None
+            if not isinstance(error, Busy):
+                raise
+            raise _put_off(run, error.seconds, "turns", "The server is busy") from None
         try:
             yield
         finally:
@@ -145,10 +149,6 @@ class Throttle:
         if operation.operation is OperationType.MUTATION:
             return self.gate.reports if is_report else self.gate.desk
         return self.gate.reads
-
-
-def _who(viewer: Viewer) -> Hashable:
-    return viewer.company_id, viewer.subject
 
 
 def _put_off(run: Run, seconds: float, what: str, why: str) -> Refused:

@@ -103,6 +103,11 @@ class Viewer:
     """Where the call comes from, for the audit trail; None on the command line."""
 
     @property
+    def identity(self) -> tuple[UUID | None, str]:
+        """A person or a system within a company, whatever token he comes with."""
+        return self.company_id, self.subject
+
+    @property
     def permissions(self) -> frozenset[Permission]:
         match self.role:
             case Role.COMPANY_ADMIN:

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from itertools import groupby
 from typing import Any
 from uuid import UUID
 
@@ -26,13 +27,16 @@ async def find_key_by_hash(database: Database, key_hash: bytes) -> ApiKey | None
 async def note_key_use(database: Database, used: Collection[ApiKey]) -> None:
     """When these keys were last used; each is written once in LAST_USED_PRECISION, however many processes note it."""
     table = API_KEY
-    async with database.writing() as connection:
-        for key in sorted(used, key=lambda key: key.id):  # in one order, so that no two processes wait for each other
-            assert key.last_used_at is not None
-            is_old = table.c.last_used_at <= key.last_used_at - LAST_USED_PRECISION
-            mine = and_(table.c.company_id == key.company_id, table.c.id == key.id)
-            statement = update(table).where(mine, or_(table.c.last_used_at.is_(None), is_old))
-            await connection.execute(statement.values(last_used_at=key.last_used_at))
+    # In one order, so that no two processes wait for each other.
+    in_order = sorted(used, key=lambda key: (key.company_id, key.id))
+    for company_id, keys in groupby(in_order, key=lambda key: key.company_id):
+        async with database.of(company_id).writing() as connection:
+            for key in keys:
+                assert key.last_used_at is not None
+                is_old = table.c.last_used_at <= key.last_used_at - LAST_USED_PRECISION
+                mine = and_(table.c.company_id == company_id, table.c.id == key.id)
+                statement = update(table).where(mine, or_(table.c.last_used_at.is_(None), is_old))
+                await connection.execute(statement.values(last_used_at=key.last_used_at))
 
 
 async def insert_api_key(

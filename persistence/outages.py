@@ -20,6 +20,7 @@ _STATES = (
     "58",  # disk error
 )
 """PostgreSQL's own codes, whole or by their class."""
+_CANCELLED = "57014"
 _SQLITE_CODES = frozenset(
     {
         sqlite3.SQLITE_BUSY,
@@ -50,6 +51,13 @@ def is_outage(error: BaseException) -> bool:
     if isinstance(error, (SQLAlchemyError, *_DRIVER)):
         return any(_tells_of_one(each) for each in _before(error))
     return isinstance(error, OSError)
+
+
+def is_overdue(error: BaseException) -> bool:
+    """Whether PostgreSQL broke a statement off because it took longer than statements may."""
+    return any(
+        getattr(each, "sqlstate", None) == _CANCELLED and "statement timeout" in str(each) for each in _before(error)
+    )
 
 
 def _before(error: BaseException) -> Iterator[BaseException]:

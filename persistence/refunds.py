@@ -275,6 +275,6 @@ async def claim_refunds(database: Database, now: datetime, until: datetime, *, l
             .values(due_at=until, attempt_count=REFUND.c.attempt_count + 1)
             .returning(REFUND)
         )
-        async with database.writing() as connection:
+        async with database.of(due.company_id).writing() as connection:
             claimed += [refund_of(row) for row in (await connection.execute(claim)).all()]
     return claimed

@@ -29,7 +29,7 @@ async def claim_top_ups(database: Database, now: datetime, until: datetime, *, l
             .values(due_at=until, attempt_count=TOP_UP.c.attempt_count + 1)
             .returning(TOP_UP)
         )
-        async with database.writing() as connection:
+        async with database.of(row.company_id).writing() as connection:
             won = (await connection.execute(claim)).one_or_none()
         if won is not None:
             claimed.append(top_up_of(won))

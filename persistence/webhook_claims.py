@@ -60,7 +60,7 @@ async def claim(database: Database, due: Due, now: datetime, until: datetime) ->
     """None when somebody else was faster, or the endpoint is not to be told any more."""
     mine = and_(_D.c.company_id == due.company_id, _D.c.id == due.id)
     of_endpoint = and_(_E.c.company_id == due.company_id, _E.c.id == due.endpoint_id)
-    async with database.writing() as connection:
+    async with database.of(due.company_id).writing() as connection:
         endpoint = (await connection.execute(select(_E).where(of_endpoint))).one()
         if not endpoint.is_enabled:
             await connection.execute(update(_D).where(mine).values(due_at=None, problem=DISABLED))
@@ -92,7 +92,7 @@ def _row_of(claimed: Claimed) -> Any:
 async def note_delivered(database: Database, claimed: Claimed, status: int, now: datetime) -> None:
     """Whoever else may have claimed it meanwhile: it has arrived."""
     values = {"status": status, "problem": None, "due_at": None, "delivered_at": now}
-    async with database.writing() as connection:
+    async with database.of(claimed.company_id).writing() as connection:
         await connection.execute(update(_D).where(_row_of(claimed)).values(values))
 
 
@@ -100,7 +100,7 @@ async def note_failed(
     database: Database, claimed: Claimed, *, status: int | None, problem: str, due_at: datetime | None
 ) -> None:
     """`due_at` None: it is given up. Nothing is noted where the claim holds no more: stopped, replayed, or too late."""
-    async with database.writing() as connection:
+    async with database.of(claimed.company_id).writing() as connection:
         await _note_failed(connection, claimed, status=status, problem=problem, due_at=due_at)
 
 
@@ -116,7 +116,7 @@ async def note_gone(database: Database, claimed: Claimed, *, status: int, proble
     """The receiver wants nothing any more: its endpoint is disabled, unless it was moved elsewhere meanwhile."""
     mine = and_(_E.c.company_id == claimed.company_id, _E.c.id == claimed.endpoint_id)
     same = and_(mine, _E.c.is_enabled, _E.c.url == claimed.url)
-    async with database.writing() as connection:
+    async with database.of(claimed.company_id).writing() as connection:
         disable = update(_E).where(same).values(is_enabled=False).returning(_E.c.id)
         is_disabled = (await connection.execute(disable)).one_or_none() is not None
         await _note_failed(connection, claimed, status=status, problem=problem, due_at=None)

@@ -68,7 +68,7 @@ class Query:
         resolver=resolve_usage_record, description="One record of the usage history."
     )
     usage_summary: list[UsageSummaryRow] = strawberry.field(
-        directives=[sized(100, "top")],
+        directives=[sized(200)],
         resolver=resolve_usage_summary,
         description="The usage history summed for charts, by `periodStart` and then by what cost most. A period without"
         " usage has no row. Cheap, however much usage there is: everything that is grouped and filtered by services,"

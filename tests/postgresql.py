@@ -20,6 +20,8 @@ SETTINGS = """
 fsync = off
 synchronous_commit = off
 full_page_writes = off
+autovacuum = off
+jit = off
 """
 START_SECONDS = 60
 ATTEMPTS = 4

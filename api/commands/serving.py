@@ -117,6 +117,9 @@ def token(
     billing: Annotated[bool, typer.Option("--billing", help="An office admin who may buy credits.")] = False,
     hours: Annotated[float, typer.Option(help="How long it is good for.", min=0.001, max=87_600)] = 12,
     name: Annotated[str | None, typer.Option(help="Shown as the caller's name.")] = None,
+    subject: Annotated[
+        str | None, typer.Option(help="Who it is, for limits and the audit trail; by default the role and company.")
+    ] = None,
 ) -> None:
     """Print a bearer token, and nothing else."""
 
@@ -135,7 +138,19 @@ def token(
         fail(f"A partner's token names what it may do with --scope: {', '.join(PartnerScope)}.")
     slug = run(story, makes_database=False)
     settings = settings_or_fail()  # which may make a key: only where there is a database that it is for
-    print(_issue(settings, role, company=slug, offices=office, scopes=scope, billing=billing, hours=hours, name=name))
+    print(
+        _issue(
+            settings,
+            role,
+            company=slug,
+            offices=office,
+            scopes=scope,
+            billing=billing,
+            hours=hours,
+            name=name,
+            subject=subject,
+        )
+    )
 
 
 def _issue(
@@ -148,13 +163,14 @@ def _issue(
     name: str | None,
     scopes: list[PartnerScope] | None = None,
     billing: bool = False,
+    subject: str | None = None,
 ) -> str:
     from api.auth import issue_token
     from api.claims import Claims
 
     now = utc_now()
     claims = Claims(
-        subject=f"{role}@{company}" if company else str(role),
+        subject=subject or (f"{role}@{company}" if company else str(role)),
         name=name or role.replace("-", " ").capitalize(),
         company=company,
         role=Role[role.name],

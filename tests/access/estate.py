@@ -60,7 +60,7 @@ MARKS_OF_ACME = re.compile(r"acme|berlin|lone|66666\.666666|Hq", re.IGNORECASE)
 NUMBERS = {"hq": "+14155550100", "berlin": "+493012345678", "lone": "+12065550100", "vault": "+442071234567"}
 BARRED = "+900123456789"
 
-OPEN_HANDED: dict[str, Any] = {"max_cost": 100_000, "throttle_points": 10**9}
+OPEN_HANDED: dict[str, Any] = {"max_cost": 100_000, "throttle_points": 10**9, "document_points": 10**9}
 """What is read here is everything at once, again and again: another matter than who may."""
 
 Ids = dict[str, list[str]]

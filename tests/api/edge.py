@@ -122,7 +122,8 @@ schema = strawberry.Schema(Query, Mutation, Subscription)
 
 
 def make_settings(**given: Any) -> Settings:
-    return Settings(_env_file=None, **{"secret_key": SECRET, **given})
+    """Tests send many documents, most of them wrong, as one caller: what that costs him has tests of its own."""
+    return Settings(_env_file=None, **{"secret_key": SECRET, "document_points": 10**6, **given})
 
 
 def make_claims(**given: Any) -> Claims:

@@ -103,3 +103,13 @@ def test_one_caller_does_not_spend_what_another_has() -> None:
     assert bank.buckets.take("a", MAXIMUM) == 0
     assert bank.buckets.take("a", 1) > 0
     assert bank.buckets.take("b", MAXIMUM) == 0
+
+
+def test_what_came_to_more_than_was_feared_is_owed() -> None:
+    bank = Bank()
+    assert bank.buckets.charge("a", 5_000, lowest=-MAXIMUM) == 2 * MAXIMUM
+    assert bank.buckets.available("a") == 0
+    assert bank.buckets.take("a", 1) == (MAXIMUM + 1) / RESTORE
+    assert bank.buckets.charge("a", 10) == 0, "a report is not refused, and makes the debt no greater"
+    bank.clock.now += MAXIMUM / RESTORE + 1
+    assert bank.buckets.available("a") == RESTORE

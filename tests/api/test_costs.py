@@ -64,7 +64,7 @@ TABLE = """
     { viewer @skip(if: false) { name } company @include(if: true) { id } }       |    2
     { a: viewer { name } b: viewer { name } }                                    |    2
     { ...A ...A } fragment A on Query { viewer { name } }                        |    2
-    { usageSummary(groupBy: [DAY]) { usage { count } } }                         |   20
+    { usageSummary(groupBy: [DAY], top: 1) { usage { count } } }                 |  200
     mutation { recordUsage(input: {}) { results { record { id } } } }            |    1
     mutation { recordUsage(input: {}) { results { record { office { id } } } } } |  101
     mutation { purchaseCredits(input: {}) { topUp { id } userErrors { code } } } |   11

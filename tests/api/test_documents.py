@@ -1,11 +1,14 @@
 """Documents are parsed and validated once, and what is remembered of them is bounded."""
 
+from dataclasses import replace
+
 import pytest
 from graphql import parse
 
 from api import documents
 from api.document import Document
 from api.documents import Documents, open_documents
+from api.refusals import Refused
 from api.requests import GraphQLRequest
 from domain.access import Role
 from tests.api.edge import make_settings, schema
@@ -28,7 +31,7 @@ def test_the_same_text_is_read_once(kept: Documents) -> None:
 
 
 def test_the_longest_unused_documents_are_forgotten_first(kept: Documents, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(documents, "MAX_KEPT_CHARACTERS", 40)
+    monkeypatch.setattr(documents, "MAX_KEPT_CHARACTERS", 300)
     old, used, new = "{ a: hello }", "{ b: hello }", "{ c: hello } #" + "." * 10
     first, second = found(kept, old), found(kept, used)
     found(kept, used)
@@ -36,6 +39,33 @@ def test_the_longest_unused_documents_are_forgotten_first(kept: Documents, monke
 
     assert found(kept, used) is second
     assert found(kept, old) is not first
+
+
+def test_short_tokens_weigh_as_long_ones_do(kept: Documents, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(documents, "MAX_KEPT_CHARACTERS", 900)
+    first = found(kept, "{ " + "hello " * 20 + "}")
+    found(kept, "{a:hello " + "hello " * 19 + "}")
+
+    assert found(kept, "{ " + "hello " * 20 + "}") is not first
+
+
+def test_documents_that_are_not_known_are_paid_for() -> None:
+    kept = open_documents(make_settings(document_points=20, document_restore=1), schema)
+    found(kept, "{ hello }")
+    for number in range(3):
+        with pytest.raises(Refused, match="400"):
+            found(kept, f"{{ nothing{number} }}")
+    with pytest.raises(Refused, match="400"):
+        found(kept, "{")
+
+    with pytest.raises(Refused) as caught:
+        found(kept, "{ a: hello }")
+    error = caught.value.errors[0]
+    assert (caught.value.status, error["extensions"]["code"]) == (429, "THROTTLED")
+    assert "Too many new documents" in error["message"]
+    assert (caught.value.headers or {}).get("Retry-After") in {"1", "2"}
+    assert found(kept, "{ hello }")  # known
+    kept.find(GraphQLRequest("{ b: hello }", None, {}, 0), replace(viewer(Role.COMPANY_ADMIN), subject="another"))
 
 
 def test_a_batch_written_out_is_not_remembered(kept: Documents) -> None:

@@ -150,3 +150,16 @@ async def test_queries_go_on_however_long_somebody_writes() -> None:
     assert len(reads.begun) == 4
     await reads.end_all()
     await desk.end_all()
+
+
+async def test_no_caller_fills_the_lane() -> None:
+    """Eight slow questions of one leave places for whoever comes next."""
+    work = Work(Lane(at_once=4, max_wait=60, most_of_one=2))
+    await work.come(*"aaaa")
+    assert (work.begun, work.lane.waiting) == (["a", "a"], 2)
+    await work.come("b", "c", "d")
+    assert work.begun == ["a", "a", "b", "c"]
+    await work.end(2)  # both of the first caller's: he stood in line before the fourth
+    assert work.begun[4:] == ["a", "d"]
+    await work.end_all()
+    assert (len(work.begun), work.lane.running, work.lane.waiting, work.refused) == (7, 0, 0, [])

@@ -3,6 +3,7 @@
 import json
 import logging
 import re
+import socket
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -13,9 +14,11 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
 from api.logs import OURS, SERVER, set_up, set_up_quietly
-from api.scrubbing import scrubbed, told
+from api.scrubbing import scrubbed, scrubbed_values, told
 from api.settings import LogFormat, LogLevel, Settings
 from persistence.database import Database
+from tests.api.edge import make_app, serve
+from tests.api.test_origins import HANDSHAKE, KEY
 
 
 @pytest.fixture
@@ -23,10 +26,15 @@ def written(capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[[], str]]:
     """What was written to standard error. Afterwards logging is as it was before."""
     root = logging.getLogger()
     handlers = list(root.handlers)
-    loggers = [root, *map(logging.getLogger, (*OURS, *SERVER))]
+    loggers = [root, *map(logging.getLogger, (*OURS, *SERVER, "uvicorn.error"))]
     levels = [logger.level for logger in loggers]
+    server = logging.getLogger("uvicorn")  # a server of another test may have set up its own log
+    of_server = (server.handlers, server.propagate)
+    server.handlers, server.propagate = [], True
+    loggers[-1].setLevel(logging.NOTSET)
     yield lambda: capsys.readouterr().err
     root.handlers = handlers
+    server.handlers, server.propagate = of_server
     for logger, level in zip(loggers, levels, strict=True):
         logger.setLevel(level)
 
@@ -127,6 +135,13 @@ SECRETS = """
     called +1 (415) 555-0199, and %2B14155550199    -> 415 0199
     password=hunter2 token: "tooth" secret=sesame   -> hunter2 tooth sesame
     postgresql://farebox:hunter2@db/farebox         -> hunter2
+    postgresql://farebox:hun@ter2@db/farebox        -> hun ter2
+    redis://:hunter2@db                             -> hunter2
+    tel:+49/151/12345678 or +49\u00a0151\u00a012345678 -> 151 1234
+    \uff0b4915112345678, +4\u200b915112345678      -> 4915 9151
+    +49\u2013151\u202f12345678 and %2B49%20151%2012345678 -> 151 1234
+    whsec_abc, partner_whsec_7 and whsec_a+b/Ym9v==  -> abc 7 a+b Ym9v ==
+    GET /exports/AbCd-Ef_01==/usage.csv             -> AbCd Ef_01
 """
 
 
@@ -147,10 +162,41 @@ def test_secrets_and_numbers_are_not_written(case: str) -> None:
         "whether this token is still valid",
         "Uvicorn running on http://127.0.0.1:8000",
         "viw_3f7c1d0e7a4b4a5f9a3d2b6c8e1f0a92",
+        "http://127.0.0.1:8000/graphql",
+        "1+2/3 of 4",
     ],
 )
 def test_what_is_neither_stays(text_: str) -> None:
     assert scrubbed(text_) == text_
+
+
+def test_values_are_looked_at_whatever_their_names_are() -> None:
+    assert scrubbed_values({7: "called +14155550199", ("a", "token"): "sesame", "in": {8: "+14155550199"}}) == {
+        "7": "called +***",
+        "('a', 'token')": "***",
+        "in": {"8": "+***"},
+    }
+
+
+def test_what_anybody_at_the_port_can_do_fills_no_log(written: Callable[[], str]) -> None:
+    """Handshakes that are refused, broken ones, and no HTTP at all, at a real server."""
+    log_as()
+    with serve(make_app(), log_config=None, log_level="info") as address:
+        logging.getLogger("uvicorn.error").info("It serves.")
+        port = int(address.rpartition(":")[2])
+        for request, status in (
+            (HANDSHAKE + KEY + b"Origin: https://evil.example\r\n\r\n", b"403"),
+            (HANDSHAKE + b"\r\n", b"400"),
+            (HANDSHAKE + b"Sec-WebSocket-Key: \xff\r\n\r\n", b"400"),
+            (b"\x16\x03\x01 no HTTP\r\n\r\n", b"400"),
+        ):
+            with socket.create_connection(("127.0.0.1", port), timeout=5) as line:
+                line.sendall(request)
+                answer = b"".join(iter(lambda line=line: line.recv(65_536), b""))  # type: ignore[misc]
+            assert answer.startswith(b"HTTP/1.1 " + status)
+    found = lines(written)
+    assert "It serves." in [line["event"] for line in found]
+    assert [line for line in found if line["level"] not in ("info", "debug")] == []
 
 
 @given(st.text(max_size=40), st.from_regex(r"\+[1-9][0-9]{7,14}", fullmatch=True), st.text(max_size=40))

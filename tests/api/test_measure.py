@@ -52,7 +52,7 @@ def measured(text: str) -> Measure:
         ('{ __type(name: "A") { ...T } a { b } } fragment T on __Type { ofType { name } }', Measure(2, 3, 2, 5)),
         ("{ a { __typename } }", Measure(depth=2, root_fields=1, fields=2)),
         ("{ ...Nobody }", Measure()),
-        ("{ a(l: [1, 2]) b(i: { m: [[1, 2, 3], []] }) }", Measure(1, 0, 2, 2, longest_list=3, list_name="m")),
+        ("{ a(l: [1, 2]) b(i: { m: [[1, 2, 3], []] }) }", Measure(1, 0, 2, 2, 0, 0, 0, 3, "m", 1, "i")),
         ("query ($v: [Int] = [1]) { a @d(l: [[], []]) }", Measure(1, 0, 1, 1, 0, 1, 0, 2, "l")),
         ("query { recordUsage }", Measure(depth=1, root_fields=1, fields=1)),
         ("mutation { recordUsage { recordUsage } }", Measure(2, 0, 1, 2, money_mutations=1)),
@@ -172,15 +172,16 @@ def test_no_depth_is_too_much() -> None:
     assert measured("{ ...F0 } " + chain).depth == 1_500
 
 
+class Counted(dict[str, object]):
+    looks = 0
+
+    def __getitem__(self, key: str) -> object:
+        Counted.looks += 1
+        return super().__getitem__(key)
+
+
 def test_the_work_grows_with_the_document_only() -> None:
     """Twice as long takes twice as long, and not four times: by what is looked at, not by a clock."""
-
-    class Counted(dict[str, object]):
-        looks = 0
-
-        def __getitem__(self, key: str) -> object:
-            Counted.looks += 1
-            return super().__getitem__(key)
 
     looks = []
     for levels in (50, 100):
@@ -190,6 +191,77 @@ def test_the_work_grows_with_the_document_only() -> None:
         document.measure(document.operations[0])
         looks.append(Counted.looks)
     assert looks == [51, 101]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("{ a(i: {a: 1, b: {c: 2, d: 3, e: $v}}) @d(x: $v) }", ("b", 3, 2)),
+        ("query ($v: I = {a: 1}) { ...F ...F } fragment F on Q { b(v: [$v, $v]) }", ("$v", 1, 4)),
+        ("{ ...F } fragment F on Q { b(i: {a: 1}) }", ("i", 1, 0)),
+    ],
+)
+def test_members_and_uses_of_variables_are_counted(text: str, expected: tuple[str, int, int]) -> None:
+    found = measured(text)
+
+    assert (found.object_name, found.most_members, found.variables) == expected
+
+
+def refused(text: str, operation_name: str | None = "Z") -> tuple[str, str]:
+    with pytest.raises(Refused) as caught:
+        DocumentReader(schema, limits=LIMITS, has_introspection=False).read(text, operation_name)
+    error = caught.value.errors[0]
+    return error["extensions"]["code"], error["message"]
+
+
+ASKED = "query Z { viewer { name } } "
+OTHERS = " ".join(f"query A{n}($x: ID!) {{ ...F }}" for n in range(49))
+WIDE = "(input: {" + " ".join(f"f{n}: 1" for n in range(101)) + "})"
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "told"),
+    [
+        (ASKED + OTHERS + " query B { viewer { name } }", "QUERY_TOO_COMPLEX", "51 operations; 50"),
+        (ASKED + "fragment F on Query { viewer { name } } " * 101, "QUERY_TOO_COMPLEX", "101 fragments; 100"),
+        (
+            ASKED + OTHERS + " fragment F on Query { nodes(ids: [" + "$x " * 41 + "]) { id } }",
+            "QUERY_TOO_COMPLEX",
+            "2,009 uses of variables",
+        ),
+        (
+            ASKED + OTHERS + " fragment F on Query { viewer {" + "name " * 40 + "} }",
+            "QUERY_TOO_COMPLEX",
+            "2,011 fields in all its operations; 2,000",
+        ),
+        (ASKED + f"query B {{ viewer {WIDE} {{ name }} }}", "BAD_USER_INPUT", "`input` has 101 members"),
+        (ASKED + f"fragment F on Query {{ viewer {WIDE} {{ name }} }}", "BAD_USER_INPUT", "`input` has 101 members"),
+    ],
+    ids=["operations", "fragments", "variables", "fields", "members", "members of a fragment nobody spreads"],
+)
+def test_what_is_not_asked_for_counts_too(text: str, code: str, told: str) -> None:
+    """It is validated as well."""
+    found = refused(text)
+
+    assert found[0] == code
+    assert told in found[1]
+
+
+def test_a_long_document_has_few_fragments() -> None:
+    text = "mutation Z { recordUsage(input: {events: [" + "{} " * 990 + "]}) { ...F } }"
+    fragments = " fragment F on RecordUsagePayload { __typename }" * 11
+
+    assert "11 fragments; 10 are allowed" in refused(text + fragments)[1]
+
+
+def test_each_fragment_is_measured_once_for_all_operations() -> None:
+    """Operations that all spread a long fragment take no longer than one."""
+    document = Document.of(parse("{ ...F } " * 3 + "fragment F on Q { a ...G } fragment G on Q { b }"))
+    Counted.looks = 0
+    object.__setattr__(document, "fragments", Counted(document.fragments))
+
+    assert [part.fields for part in document.parts()] == [2, 2, 2]
+    assert Counted.looks == 2
 
 
 # ---------- what has to pass ----------

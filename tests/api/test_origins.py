@@ -1,7 +1,10 @@
 """Which web sites' pages may call from a browser: CORS, the origins of sockets, what a form of elsewhere achieves, and
 the headers that every answer carries."""
 
+import json
+import socket
 from collections.abc import Iterator
+from http.client import HTTPResponse
 from typing import Any
 
 import pytest
@@ -161,6 +164,68 @@ def test_behind_https_a_page_that_came_without_is_of_another_site() -> None:
     assert admits("ws", "https://here.example")  # a proxy that says nothing of its TLS
 
 
+# environment | FAREBOX_PUBLIC_URL | Host | Origin || whether it is the server's own page
+OWN = """
+production | https://pay.example        | pay.example         | https://pay.example      || yes
+production | https://pay.example:443/x  | pay.example         | https://pay.example      || yes
+production | https://pay.example        | rebound.example     | https://rebound.example  || no
+production | https://pay.example        | 10.0.0.4:8000       | http://10.0.0.4:8000     || no
+production |                            | any.example         | https://any.example      || yes
+local      | http://localhost:8000      | localhost:8000      | http://localhost:8000    || yes
+local      | http://localhost:8000      | 127.0.0.1:8000      | http://127.0.0.1:8000    || yes
+local      | http://localhost:8000      | [::1]:8000          | http://[::1]:8000        || yes
+local      | http://localhost:8000      | localhost:9000      | http://localhost:9000    || yes
+local      | http://localhost:8000      | 127.0.0.1:8000      | http://127.0.0.1:9000    || no
+local      | http://localhost:8000      | rebound.example     | http://rebound.example   || no
+local      | http://localhost:8000      | 127.0.0.1.evil.test | http://127.0.0.1.evil.test || no
+"""
+
+
+@pytest.mark.parametrize("row", OWN.strip("\n").splitlines())
+def test_no_name_that_was_made_to_lead_here_is_the_servers_own(row: str) -> None:
+    told, _, expected = row.partition("||")
+    env, public_url, host, origin = (cell.strip() for cell in told.split("|"))
+    origins = Origins(make_settings(env=env, public_url=public_url or None))
+    headers = [(b"host", host.encode()), (b"origin", origin.encode())]
+    found = origins.admits(HTTPConnection({"type": "websocket", "scheme": "ws", "headers": headers}))
+    assert found == (expected.strip() == "yes")
+
+
+HANDSHAKE = (
+    b"GET /graphql HTTP/1.1\r\nHost: here\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+    b"Sec-WebSocket-Protocol: graphql-transport-ws\r\n"
+)
+KEY = b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+BROKEN = {
+    "two origins": HANDSHAKE + KEY + b"Origin: https://a.example\r\nOrigin: https://app.example.com\r\n",
+    "no key": HANDSHAKE,
+    "a key of other letters": HANDSHAKE + b"Sec-WebSocket-Key: \xff\xfe\r\n",
+    "an old version": (HANDSHAKE + KEY).replace(b"13", b"8"),
+    "another method": (HANDSHAKE + KEY).replace(b"GET", b"POST"),
+}
+
+
+def told_raw(address: str, request: bytes) -> tuple[int, dict[str, str], bytes]:
+    host, _, port = address.removeprefix("http://").partition(":")
+    with socket.create_connection((host, int(port)), timeout=5) as line:
+        line.sendall(request + b"\r\n")
+        answer = HTTPResponse(line)
+        answer.begin()
+        return answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read()
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_a_broken_handshake_is_answered_like_all_else(address: str, case: str) -> None:
+    status, headers, body = told_raw(address, BROKEN[case])
+    assert 400 <= status < 500
+    assert json.loads(body)["errors"][0]["extensions"]["code"] == "BAD_REQUEST"
+    assert headers["content-type"].startswith("application/json")
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["cache-control"] == "no-store"
+    assert {"date", "content-length"} <= set(headers)
+    assert "server" not in headers
+
+
 def test_a_socket_of_a_page_needs_a_token_all_the_same(address: str) -> None:
     with opened(address, headers={"Origin": APP, "Cookie": f"token={make_token()}"}) as peer:
         peer.say({"type": "connection_init"})
@@ -198,6 +263,20 @@ def test_nothing_sets_a_cookie() -> None:
     caller = client()
     for answer in (caller.post("/graphql", json=QUERY), caller.get("/graphql", headers={"Accept": "text/html"})):
         assert "set-cookie" not in answer.headers
+
+
+# ---------- addresses ----------
+
+
+@pytest.mark.parametrize("path", ["/graphql/", "/healthz/", "/readyz/", "//elsewhere.example/graphql/"])
+def test_nobody_is_sent_where_a_host_header_says(path: str) -> None:
+    for method in ("GET", "POST"):
+        answer = client().request(
+            method, f"http://testserver{path}", headers={"Host": "evil.example"}, follow_redirects=False
+        )
+        assert answer.status_code == 404
+        assert answer.json() == {"status": "not found", "reason": "There is nothing at this address."}
+        assert "location" not in answer.headers
 
 
 # ---------- what every answer carries ----------

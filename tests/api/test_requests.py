@@ -39,7 +39,7 @@ def code_of(response: httpx2.Response) -> str:
         b'[{"query": "{ hello }"}]',
         b"{",
         b"[" * 50_000,
-        b'{"query": "{ hello }", "variables": ' + b'{"a":' * 20_000 + b"1" + b"}" * 20_000 + b"}",
+        b'{"query": "{ hello }", "variables": ' + b'{"a":' * 15_000 + b"1" + b"}" * 15_000 + b"}",
         b'{"query": "{ hello }", "variables": {"a": ' + b"1" * 10_000 + b"}}",
         b'{"query": "{ hello }", "variables": {"a": NaN}}',
         b'{"query": "{ hello }", "variables": {"a": -Infinity}}',

@@ -106,11 +106,37 @@ def test_a_short_key_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         ("JWKS_URL", "ftp://id.example/keys"),
         ("TRUSTED_PROXIES", "10.0.0.1, proxy.example"),
         ("GRAPHIQL", "perhaps"),
+        ("PUBLIC_URL", "https://someone@money.example.org"),
+        ("PUBLIC_URL", "https://m\u00fcnchen.example"),
+        ("ALLOWED_ORIGINS", "*"),
+        ("ALLOWED_ORIGINS", "null"),
+        ("ALLOWED_ORIGINS", "https://*.example.com"),
+        ("ALLOWED_ORIGINS", "https://app.example.com, https://user@b.example"),
+        ("ALLOWED_ORIGINS", "https://m\u00fcnchen.example"),
+        ("ALLOWED_ORIGINS", "https://a.example https://b.example"),
+        ("ALLOWED_ORIGINS", "https://a.example/path"),
+        ("ALLOWED_ORIGINS", "https://a.example/"),
+        ("ALLOWED_ORIGINS", "ftp://a.example"),
+        ("ALLOWED_ORIGINS", "https://a.example:443"),
+        ("ALLOWED_ORIGINS", "http://a.example:80"),
         ("INTROSPECTION", "perhaps"),
     ],
 )
 def test_a_value_that_cannot_be_used_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     complaint(monkeypatch, name, value)
+
+
+def test_origins_are_taken_as_a_browser_sends_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(
+        "FAREBOX_ALLOWED_ORIGINS",
+        "https://App.Example.com,http://[::1]:3000, https://a.example:80,http://localhost:8080",
+    )
+    assert load_settings().allowed_origins == (
+        "https://app.example.com",
+        "http://[::1]:3000",
+        "https://a.example:80",
+        "http://localhost:8080",
+    )
 
 
 def test_several_complaints_are_made_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -224,7 +224,7 @@ def test_a_text_that_is_not_valid_is_not_remembered(client: TestClient) -> None:
 
 
 def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(documents, "MAX_KEPT_CHARACTERS", 200)
+    monkeypatch.setattr(documents, "MAX_KEPT_CHARACTERS", 1_000)
     kept = open_documents(make_settings(), schema)
     texts = [f"{{ a{n}: hello }}" for n in range(100)]
     for text in texts:

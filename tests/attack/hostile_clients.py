@@ -33,6 +33,8 @@ BUSY = 429
 OPEN_HANDED = {
     "FAREBOX_THROTTLE_POINTS": "100000000",
     "FAREBOX_THROTTLE_RESTORE": "100000000",
+    "FAREBOX_DOCUMENT_POINTS": "100000000",
+    "FAREBOX_DOCUMENT_RESTORE": "100000000",
     "FAREBOX_PAYMENTS": "sandbox",
 }
 """Or most answers would be that there were too many."""

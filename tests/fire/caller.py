@@ -59,7 +59,12 @@ class Caller:
                 self.counts["answers"] += 1
                 data: dict[str, Any] = answer["data"]
                 return data
-            code = answer["errors"][0].get("extensions", {}).get("code")
+            told = answer["errors"][0].get("extensions", {})
+            code = told.get("code")
+            if code == "THROTTLED":
+                self.counts["put off"] += 1
+                await asyncio.sleep(told["retryAfterSeconds"])
+                continue
             if not (self.is_patient and code in SURPRISES):
                 raise Surprise(f"{operation[:60]}: {answer['errors']}")
             self.counts["server faults"] += 1

@@ -4,9 +4,13 @@ import asyncio
 from time import monotonic, process_time
 
 import pytest
+from graphql import GraphQLError
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
+from api.error_answers import Incident, answer_errors
 from persistence.database import Database
+from persistence.outages import is_overdue
 
 LONG = """
 WITH RECURSIVE numbers(number) AS (SELECT 1 UNION ALL SELECT number + 1 FROM numbers WHERE number < 50000000)
@@ -65,3 +69,15 @@ async def test_all_rows_come_however_they_are_fetched(sqlite_database: Database,
     assert streamed == expected
     assert [row.i for part in parts for row in part] == expected
     assert (one and one.i) == (1 if count else None)
+
+
+async def test_a_statement_that_takes_too_long_is_told_as_that(postgresql_url: str) -> None:
+    impatient = Database(postgresql_url, statement_seconds=0.1)
+    with pytest.raises(DBAPIError) as raised:
+        await impatient.rows(text("SELECT pg_sleep(5)"))
+    await impatient.close()
+    assert is_overdue(raised.value)
+    located = GraphQLError("x", path=["usageHistory"], original_error=raised.value)
+    [told] = answer_errors([located], Incident(), 5)
+    assert told["extensions"] == {"code": "TIMEOUT"}
+    assert "ask for less" in told["message"]

@@ -15,6 +15,14 @@ async def test_a_search_for_what_no_name_contains_is_refused(house: House, query
     assert "Control characters" in said
 
 
+@pytest.mark.parametrize(
+    "query", ["{ offices(search: $text) { totalCount } }", "{ usageParties(search: $text) { nodes { __typename } } }"]
+)
+async def test_a_search_for_more_than_any_name_is_refused(house: House, query: str) -> None:
+    """SQLite answers a pattern of 50,000 bytes with an error of its own."""
+    assert "at most 200 characters" in await house.refusal(f"query ($text: String) {query}", {"text": "x" * 60_000})
+
+
 async def test_a_company_of_an_impossible_name_is_refused(house: House) -> None:
     assert "Control characters" in await house.refusal('{ company(slug: "\\u0000") { id } }')
 
