@@ -52,8 +52,9 @@ class Limits(BaseSettings):
     """The same for documents that are not known yet: one is 1, and 1 for each 1,000 characters; one that is refused is
     five times that. Those that are known cost none."""
     document_restore: Some = 20
-    reads_at_once: Some = 8
-    """Queries that are being answered; others wait."""
+    reads_at_once: Some = 4
+    """Queries that are being answered; others wait. More would be answered no faster by one process, and would keep
+    longer from it what pays."""
     max_wait_seconds: Seconds = 1.0
     """A query that would wait longer for its turn is refused."""
     operation_seconds: Seconds = 30.0
