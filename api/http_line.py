@@ -201,7 +201,7 @@ class HttpLine(HttpToolsProtocol):
         """
         self._cancel(self._deadline)
         cycle = self.cycle
-        if self.transport.is_closing():
+        if self._is_refused or self.transport.is_closing():
             return
         is_silent = cycle is None or not (cycle.response_started if cycle.more_body else not cycle.response_complete)
         if is_silent:

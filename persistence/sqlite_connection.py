@@ -84,6 +84,12 @@ class OneTripConnection(Connection):
     def cursor(self) -> Any:
         return OneTripCursor(self)
 
+    def __del__(self) -> None:
+        """A task that was broken off with its loop leaves its connection to the collector: nobody did anything wrong, so
+        nobody is warned. The pool tells of those that it misses."""
+        if self._connection is not None:
+            self.stop()
+
 
 class InterruptibleConnection(OneTripConnection):
     """Not for one that writes: to interrupt a statement that does takes back all of its transaction."""

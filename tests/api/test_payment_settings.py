@@ -113,7 +113,8 @@ def test_a_local_server_knows_where_its_pages_are(
     monkeypatch: pytest.MonkeyPatch, given: dict[str, str], port: int, linked_to: str | None
 ) -> None:
     monkeypatch.setenv("FAREBOX_PUBLIC_URL", "")
-    monkeypatch.setattr("uvicorn.run", lambda *_, **__: None)
+    monkeypatch.setattr("api.server.run", lambda *_, **__: None)
+    monkeypatch.setattr("api.logs.set_up", lambda *_: None)
     for name, value in given.items():
         monkeypatch.setenv(name, value)
     serve(host="127.0.0.1", port=port, workers=1, demo=False)

@@ -135,6 +135,13 @@ def test_a_head_without_end_is_not_read_to_its_end(address: str, what: str) -> N
     assert seconds < REQUEST_SECONDS
 
 
+def test_too_much_of_what_is_no_request_is_refused_once(address: str, caplog: pytest.LogCaptureFixture) -> None:
+    heard, _ = talk(address, "no request at all\r\n" * 4_000)
+    assert heard.startswith((b"HTTP/1.1 400", b"HTTP/1.1 431")), heard
+    assert heard.count(b"HTTP/1.1") == 1
+    assert [record.message for record in caplog.records if record.levelname == "ERROR"] == []
+
+
 def test_a_large_head_is_read(address: str) -> None:
     headers = {f"X-{number}": "y" * 300 for number in range(90)}
     assert httpx2.get(f"{address}/healthz", headers=headers).status_code == 200
