@@ -8,7 +8,7 @@ would wait too long for his turn is told so at once, and when to come again.
 import asyncio
 from collections import Counter, OrderedDict, deque
 from collections.abc import AsyncIterator, Callable, Hashable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from time import monotonic
 
 from api.limits import Limits
@@ -20,6 +20,8 @@ WRITES_WAIT = 5
 READS_BESIDE_WRITES = 2
 """So few queries go on to begin while a mutation is being done. An answer of a hundred records keeps the process busy
 for milliseconds at a time, and a mutation needs it a dozen times."""
+GIVE_WAY_SECONDS = 0.03
+"""So long a query waits with what it has read while a mutation is being done; most are done by then."""
 _WEIGHT = 0.1
 """Of the last operation in how long one takes."""
 
@@ -58,6 +60,9 @@ class Lane:
         self._lines: OrderedDict[Hashable, deque[asyncio.Future[None]]] = OrderedDict()
         """Who waits, by caller; the caller whose turn is next stands first."""
         self.running = 0
+        self.calm = asyncio.Event()
+        """Nothing is running."""
+        self.calm.set()
         self.waiting = 0
         self.refused = 0
         """Since the start."""
@@ -136,6 +141,7 @@ class Lane:
 
     def _enter(self, who: Hashable) -> None:
         self.running += 1
+        self.calm.clear()
         self._running_of[who] += 1
 
     def _leave(self, who: Hashable) -> None:
@@ -145,6 +151,7 @@ class Lane:
             del self._running_of[who]
         self._let_in()
         if not self.running:
+            self.calm.set()
             for lane in self._behind:
                 lane._let_in()
 
@@ -177,3 +184,10 @@ class Gate:
             most_of_one=max(limits.reads_at_once // 2, 1),
         )
         self.lanes = {"reads": self.reads, "reports": self.reports, "desk": self.desk}
+
+    async def give_way(self) -> None:
+        """Of a query that has read something, before it does anything with it."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(GIVE_WAY_SECONDS):
+                for lane in (self.reports, self.desk):
+                    await lane.calm.wait()

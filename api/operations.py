@@ -27,6 +27,7 @@ from api.requests import GraphQLRequest
 from api.throttle import Run, Throttle
 from api.watch import seen
 from domain.access import Viewer
+from persistence.giving_way import giving_way
 
 EVENTS_AT_ONCE = 2
 """Hundreds who are told of the same moment must not keep the connections from who pays in it."""
@@ -166,7 +167,8 @@ class Operations:
             return await self._executed(operation, viewer, event)
         try:
             async with asyncio.timeout(self._limits.operation_seconds):
-                return await self._executed(operation, viewer, event)
+                with giving_way(self.throttle.gate.give_way):
+                    return await self._executed(operation, viewer, event)
         except TimeoutError:
             told = f"The operation took longer than {self._limits.operation_seconds:g} seconds: ask for less at once."
             raise run.refused(503, told, Code.TIMEOUT) from None

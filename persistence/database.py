@@ -17,6 +17,7 @@ from sqlalchemy import Executable, QueuePool, Row, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from persistence.giving_way import wait_for_who_pays
 from persistence.outages import MAY_BE_OUTAGES
 from persistence.replica import Replica
 from persistence.sessions import WAIT_SECONDS, bound_to, postgresql_engine, session_of
@@ -135,8 +136,13 @@ class Database:
         return await self.read(look, may_lag=may_lag)
 
     async def read(self, look: Callable[[AsyncConnection], Awaitable[T]], *, may_lag: bool = False) -> T:
-        """What `look` finds in one short read. `may_lag`: from a copy where both the caller and the moment allow it;
-        what fails there is looked for again in the database itself."""
+        """What `look` finds in one short read. `may_lag`: from a copy where both the caller and the moment allow it."""
+        found = await self._found(look, may_lag=may_lag)
+        await wait_for_who_pays()
+        return found
+
+    async def _found(self, look: Callable[[AsyncConnection], Awaitable[T]], *, may_lag: bool) -> T:
+        """What fails in the copy is looked for again in the database itself."""
         if may_lag and self._may_lag and self._replica is not None and await self._replica.is_usable():
             try:
                 async with self._begun(self._replica.engine) as connection:

@@ -85,8 +85,8 @@ class OneTripConnection(Connection):
         return OneTripCursor(self)
 
     def __del__(self) -> None:
-        """A task that was broken off with its loop leaves its connection to the collector: nobody did anything wrong, so
-        nobody is warned. The pool tells of those that it misses."""
+        """A task that was broken off with its loop leaves its connection to the collector: nobody did anything wrong,
+        so nobody is warned. The pool tells of those that it misses."""
         if self._connection is not None:
             self.stop()
 

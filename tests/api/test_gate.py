@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from api.gate import READS_BESIDE_WRITES, Busy, Lane
+from api.gate import GIVE_WAY_SECONDS, READS_BESIDE_WRITES, Busy, Gate, Lane
+from tests.api.edge import make_settings
 
 
 class Work:
@@ -163,3 +164,16 @@ async def test_no_caller_fills_the_lane() -> None:
     assert work.begun[4:] == ["a", "d"]
     await work.end_all()
     assert (len(work.begun), work.lane.running, work.lane.waiting, work.refused) == (7, 0, 0, [])
+
+
+async def test_a_query_gives_way_while_somebody_pays_for_a_moment_at_most() -> None:
+    gate, clock = Gate(make_settings()), asyncio.get_running_loop().time
+    await gate.give_way()  # nobody pays: at once
+    async with gate.reports.turn("a"):
+        begun = clock()
+        await gate.give_way()
+        assert clock() - begun >= GIVE_WAY_SECONDS * 0.9, "it waits as long as it may"
+        waiting = asyncio.create_task(gate.give_way())
+        await _settle()
+        assert not waiting.done()
+    await asyncio.wait_for(waiting, GIVE_WAY_SECONDS / 2)  # whoever paid is done
