@@ -91,6 +91,7 @@ class ScriptedProcessor:
     is_down: bool = False
     calls: list[str] = field(default_factory=list)
     _mishaps: dict[str, list[Mishap]] = field(default_factory=lambda: defaultdict(list))
+    _meetings: dict[str, asyncio.Barrier] = field(default_factory=dict)
 
     # ---------- what a test says ----------
 
@@ -98,6 +99,10 @@ class ScriptedProcessor:
         """The next such call meets it; several are met one after the other."""
         trouble = error or ProcessorUnavailable(f"No answer to {call}.")
         self._mishaps[call].append(Mishap(trouble, after))
+
+    def meet(self, call: str, count: int) -> None:
+        """So many such calls wait for each other, and go on at once."""
+        self._meetings[call] = asyncio.Barrier(count)
 
     def enter_card(
         self, setup_id: str, deed: Deed = Deed.PAY, *, last_four: str = "4242", expires_month: int = 203012
@@ -147,6 +152,8 @@ class ScriptedProcessor:
     @asynccontextmanager
     async def _call(self, name: str) -> AsyncIterator[None]:
         self.calls.append(name)
+        if name in self._meetings:
+            await self._meetings[name].wait()
         await asyncio.sleep(0)
         if self.is_down:
             raise ProcessorUnavailable("The processor is down.")
