@@ -4,9 +4,10 @@ A test that takes `database` runs once on each engine.
 """
 
 import asyncio
+import gc
 import os
 import shutil
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,7 +22,10 @@ from persistence.begin import Begin
 from persistence.database import Database
 from persistence.migrate import migrate
 from persistence.row_security import secure
+from tests.compiled_once import compile_once
 from tests.postgresql import postgresql_server
+
+compile_once()
 
 settings.register_profile(
     "suite",
@@ -31,12 +35,19 @@ settings.register_profile(
 )
 settings.load_profile("suite")
 
+Story = Callable[[Database], Awaitable[object]]
 DEMO_NOW = datetime(2026, 11, 22, 15, 30, tzinfo=UTC)
-
 
 TENANT_ROLE = "farebox_tenant"
 IS_SECURED = bool(os.environ.get("FAREBOX_TEST_TENANT_ROLE"))
 """Whether every test on PostgreSQL runs with row-level security; by default those do that ask for it."""
+
+
+def pytest_collection_finish() -> None:
+    """What was imported and collected stays until the end: the garbage collector need not walk it again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 50, 50)
 
 
 async def _migrate_new(url: str) -> None:
@@ -121,6 +132,29 @@ def kept_databases(
     """These stay until the run ends: a long story is told once in one of them, and every test gets a copy."""
     folder = tmp_path_factory.mktemp("kept")
     return FreshDatabases(sqlite_template, folder, lambda: str(request.getfixturevalue("postgresql_url")))
+
+
+class ToldOnce:
+    """Databases with a story in them that is told once a process and engine; whoever asks gets a copy."""
+
+    def __init__(self, kept: FreshDatabases) -> None:
+        self._kept = kept
+        self._told: dict[tuple[str, Story], str] = {}
+
+    async def original(self, engine: str, tell: Story) -> str:
+        """Its address; for copies."""
+        if (engine, tell) not in self._told:
+            url = await self._kept.url(engine)
+            database = Database(url)
+            await tell(database)
+            await database.close()
+            self._told[engine, tell] = url
+        return self._told[engine, tell]
+
+
+@pytest.fixture(scope="session")
+def told_once(kept_databases: FreshDatabases) -> ToldOnce:
+    return ToldOnce(kept_databases)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

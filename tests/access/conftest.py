@@ -1,45 +1,25 @@
-"""The planted estate: on SQLite planted once and copied for each test, on PostgreSQL planted anew."""
+"""The planted estate: planted once an engine, and copied for each test."""
 
-import asyncio
-import shutil
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
-from persistence.database import Database
 from tests.access.estate import Estate, plant, served
-from tests.conftest import FreshDatabases
-
-
-async def _plant_at(url: str) -> None:
-    database = Database(url)
-    await plant(database)
-    await database.close()
-
-
-@pytest.fixture(scope="session")
-def planted(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("estate") / "farebox.db"
-    shutil.copy(sqlite_template, path)
-    asyncio.run(_plant_at(f"sqlite+aiosqlite:///{path}"))
-    return path
+from tests.conftest import FreshDatabases, ToldOnce
 
 
 @pytest.fixture
-async def estate(planted: Path, tmp_path: Path) -> AsyncIterator[Estate]:
+async def estate(told_once: ToldOnce, fresh_databases: FreshDatabases) -> AsyncIterator[Estate]:
     """For what does not depend on the engine."""
-    copy = tmp_path / "estate.db"
-    await asyncio.to_thread(shutil.copy, planted, copy)
-    async with served(f"sqlite+aiosqlite:///{copy}") as estate:
+    async with served(await fresh_databases.copy_of(await told_once.original("sqlite", plant))) as estate:
         yield estate
 
 
 @pytest.fixture
-async def postgresql_estate(postgresql_url: str, fresh_databases: FreshDatabases) -> AsyncIterator[Estate]:
-    url = await fresh_databases.url("postgresql")
-    await _plant_at(url)
-    async with served(url) as estate:
+async def postgresql_estate(
+    postgresql_url: str, told_once: ToldOnce, fresh_databases: FreshDatabases
+) -> AsyncIterator[Estate]:
+    async with served(await fresh_databases.copy_of(await told_once.original("postgresql", plant))) as estate:
         yield estate
 
 

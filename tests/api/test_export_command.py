@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import AsyncIterator
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,11 @@ from typer.testing import CliRunner
 
 from api.cli import app
 from api.usage_csv import COLUMNS
-from persistence.database import Database
 from persistence.tables.charging import CHARGE
 from schema.usage_history import UsageHistoryFilter
 from tests.api.edge import SECRET
-from tests.schema.conftest import House, build_house
+from tests.conftest import FreshDatabases, ToldOnce
+from tests.schema.conftest import House, copied_house
 from tests.schema.test_export import ask_export, fetch
 
 HOURS = ("2026-03-01T13:00:00Z", "2026-03-01T14:00:00Z")
@@ -28,11 +29,18 @@ FAREBOX = Path(sys.executable).with_name("farebox")
 
 
 @pytest.fixture
-async def house(database: Database, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> House:
-    monkeypatch.setenv("FAREBOX_DATABASE_URL", database.url.render_as_string(hide_password=False))
+async def house(
+    engine: str,
+    told_once: ToldOnce,
+    fresh_databases: FreshDatabases,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> AsyncIterator[House]:
     monkeypatch.setenv("FAREBOX_SECRET_KEY", SECRET)
     monkeypatch.chdir(tmp_path)
-    return await build_house(database)
+    async with copied_house(engine, told_once, fresh_databases) as house:
+        monkeypatch.setenv("FAREBOX_DATABASE_URL", house.database.url.render_as_string(hide_password=False))
+        yield house
 
 
 async def farebox(*arguments: str, exit_code: int = 0) -> subprocess.CompletedProcess[bytes]:
@@ -102,13 +110,16 @@ async def test_what_cannot_be_done_is_told(sqlite_house: House, options: list[st
 
 
 @pytest.fixture
-async def sqlite_house(sqlite_database: Database, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> House:
-    monkeypatch.setenv("FAREBOX_DATABASE_URL", sqlite_database.url.render_as_string(hide_password=False))
+async def sqlite_house(
+    told_once: ToldOnce, fresh_databases: FreshDatabases, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> AsyncIterator[House]:
     monkeypatch.setenv("FAREBOX_SECRET_KEY", SECRET)
     empty = tmp_path / "empty"
     await asyncio.to_thread(empty.mkdir)
     monkeypatch.chdir(empty)
-    return await build_house(sqlite_database)
+    async with copied_house("sqlite", told_once, fresh_databases) as house:
+        monkeypatch.setenv("FAREBOX_DATABASE_URL", house.database.url.render_as_string(hide_password=False))
+        yield house
 
 
 async def test_a_file_that_breaks_off_is_not_left_behind(sqlite_house: House) -> None:

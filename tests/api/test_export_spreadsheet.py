@@ -10,7 +10,7 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
@@ -20,8 +20,8 @@ import pytest
 from api.usage_csv import COLUMNS
 from domain.catalogue import Direction
 from domain.usage import DirectoryReference
-from persistence.database import Database
-from tests.schema.conftest import NOON, House, build_house
+from tests.conftest import FreshDatabases, ToldOnce
+from tests.schema.conftest import NOON, House, copied_house
 from tests.schema.test_export import ask_export, fetch
 from tests.world import call
 
@@ -112,5 +112,6 @@ async def test_libreoffice_makes_a_table_of_it_with_every_number_intact(house: H
 
 
 @pytest.fixture
-async def house(sqlite_database: Database) -> House:
-    return await build_house(sqlite_database)
+async def house(told_once: ToldOnce, fresh_databases: FreshDatabases) -> AsyncIterator[House]:
+    async with copied_house("sqlite", told_once, fresh_databases) as house:
+        yield house

@@ -1,6 +1,7 @@
 """A small company with usage of every service, and a way to ask about it as anybody."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -38,6 +39,7 @@ from persistence.sandbox_store import SandboxStore
 from persistence.tables.company import COMPANY
 from schema.context import Context
 from schema.root import schema
+from tests.conftest import FreshDatabases, ToldOnce
 from tests.world import START, World, allowance, call, commitment, office, usage_event
 
 CURSOR_KEY = b"a key for tests, thirty-two bytes"
@@ -186,14 +188,23 @@ def _sessions() -> list[UsageEvent]:
 
 
 @pytest.fixture
-async def house(database: Database) -> House:
-    return await build_house(database)
+async def house(engine: str, told_once: ToldOnce, fresh_databases: FreshDatabases) -> AsyncIterator[House]:
+    async with copied_house(engine, told_once, fresh_databases) as house:
+        yield house
 
 
 @pytest.fixture
-async def small_house(sqlite_database: Database) -> House:
+async def small_house(told_once: ToldOnce, fresh_databases: FreshDatabases) -> AsyncIterator[House]:
     """The same, for what does not depend on the engine."""
-    return await build_house(sqlite_database)
+    async with copied_house("sqlite", told_once, fresh_databases) as house:
+        yield house
+
+
+@asynccontextmanager
+async def copied_house(engine: str, told_once: ToldOnce, fresh_databases: FreshDatabases) -> AsyncIterator[House]:
+    database = Database(await fresh_databases.copy_of(await told_once.original(engine, build_house)))
+    yield await open_house(database)
+    await database.close()
 
 
 async def build_house(database: Database) -> House:

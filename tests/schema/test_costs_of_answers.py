@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from itertools import count
 from typing import Any
 
-import pytest
 from graphql import (
     GraphQLInterfaceType,
     GraphQLNonNull,
@@ -19,10 +18,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from api.costs import Costs
-from persistence.database import Database
 from schema.cost import Cost
 from schema.root import schema
-from tests.schema.conftest import House, build_house
+from tests.schema.conftest import House
 
 ROOTS = ("viewer", "company", "offices", "wallets", "usageHistory", "usageParties", "rates", "spendingAlerts")
 FREE_OF_ASSUMPTIONS = {"first", "last"}
@@ -93,11 +91,6 @@ def counted(value: Any) -> int:
 def _weight(name: str) -> int:
     definition = types[name].extensions["strawberry-definition"]
     return next((int(one.weight) for one in definition.directives or () if isinstance(one, Cost)), int(name != "Query"))
-
-
-@pytest.fixture
-async def small_house(sqlite_database: Database) -> House:
-    return await build_house(sqlite_database)
 
 
 @settings(max_examples=40)

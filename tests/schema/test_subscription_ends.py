@@ -9,24 +9,23 @@ from typing import Any
 import pytest
 
 from domain.access import PartnerScope, Role
-from persistence.database import Database
 from persistence.overview import read_wallets
 from schema import live, subscription
 from schema.live import Standpoint, look_when_changed
-from tests.schema.conftest import NOON, House, build_house
+from tests.schema.conftest import NOON, House
 from tests.schema.following import ALERTS, TOP_UPS, USAGE, WALLETS, Follower, following, refusal, telling
 from tests.schema.till import NOWHERE
 from tests.world import call
 
 
 @pytest.fixture
-async def house(database: Database) -> House:
-    return telling(await build_house(database))
+async def house(house: House) -> House:
+    return telling(house)
 
 
 @pytest.fixture
-async def small_house(sqlite_database: Database) -> House:
-    return telling(await build_house(sqlite_database))
+async def small_house(small_house: House) -> House:
+    return telling(small_house)
 
 
 @pytest.mark.parametrize("document", [WALLETS, TOP_UPS, USAGE, ALERTS], ids=["wallets", "top-ups", "usage", "alerts"])

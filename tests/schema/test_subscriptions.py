@@ -21,7 +21,7 @@ from schema import live
 from tests.persistence.elsewhere import charger
 from tests.persistence.holding import held, request
 from tests.proof import assert_books_hold
-from tests.schema.conftest import HOUR, NOON, House, build_house
+from tests.schema.conftest import HOUR, NOON, House
 from tests.schema.following import ALERTS, TOP_UPS, USAGE, WALLETS, following, telling
 from tests.schema.till import DECLINES, Till, open_till
 from tests.world import call, usage_event
@@ -32,16 +32,15 @@ NOW = """query ($id: ID!) { wallets(officeId: $id) {
 
 
 @pytest.fixture
-async def house(database: Database) -> AsyncIterator[House]:
-    house = telling(await build_house(database))
-    async with house.changes.running():
+async def house(house: House) -> AsyncIterator[House]:
+    async with telling(house).changes.running():
         yield house
-    await assert_books_hold(database)
+    await assert_books_hold(house.database)
 
 
 @pytest.fixture
-async def small_house(sqlite_database: Database) -> House:
-    return telling(await build_house(sqlite_database))
+async def small_house(small_house: House) -> House:
+    return telling(small_house)
 
 
 async def wallets_now(house: House, office: str) -> list[Any]:
