@@ -16,7 +16,7 @@ from tests.access.estate import Estate
 
 GRAPHQL: GraphQLSchema = schema._schema
 DEPTH = 3
-EXAMPLES = 2
+EXAMPLES = 1
 """How many objects of a kind are walked from by their id; lists walk from all of them."""
 CURSORS = {"cursor", "startCursor", "endCursor"}
 
