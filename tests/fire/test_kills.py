@@ -1,6 +1,6 @@
 """SIGKILL at any moment: what was acknowledged is there, what was not is there once or not at all.
 
-Five kills at random moments on each engine; and one at every step between a purchase's row and its answer, on one
+Three kills at random moments on each engine; and one at every step between a purchase's row and its answer, on one
 engine each: the steps are the same code. `make soak` kills fifty times and more.
 """
 
@@ -21,7 +21,7 @@ from tests.fire.kills import Fire, burn
 from tests.fire.load import SOURCE, session
 from tests.fire.operations import COMPLETE, PURCHASE, QUOTE, RECHARGE, RECORD, REFUND
 
-KILLS = 5
+KILLS = 3
 SEED = int(os.environ.get("FAREBOX_FIRE_SEED", "20260301"))
 STEPS = ("prepare before", "prepare after", "charge before", "charge after", "answer before")
 """The row is written; a payment is prepared; its id is written down; the card is charged; the credits are there."""
