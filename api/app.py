@@ -4,7 +4,7 @@ Everything it needs is handed in, so that a test can run it on a schema of its o
 the one place where the rooms are put together.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Any
@@ -35,7 +35,7 @@ from domain.access import Viewer
 Ready = Callable[[], Awaitable[str | None]]
 """None when requests can be served; otherwise what is missing, in words for the operator."""
 
-Lifespan = Callable[[Starlette], AbstractAsyncContextManager[None]]
+Lifespan = Callable[[Starlette], AbstractAsyncContextManager[Mapping[str, Any]]]
 
 
 def build_app(

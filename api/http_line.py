@@ -10,7 +10,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from api.line import FAREWELL_SECONDS, LINE, Line
+from api.line import FAREWELL_SECONDS, LINE, TURNED_AWAY, Line
 from api.negotiation import JSON
 from api.refusals import Code, Refused, refusal
 from api.response_headers import ALWAYS, UNLESS_SAID
@@ -203,6 +203,8 @@ class HttpLine(HttpToolsProtocol):
         cycle = self.cycle
         if self._is_refused or self.transport.is_closing():
             return
+        if (hear := self.app_state.get(TURNED_AWAY)) is not None:
+            hear(fault.status)
         is_silent = cycle is None or not (cycle.response_started if cycle.more_body else not cycle.response_complete)
         if is_silent:
             self.transport.write(self._answer(fault))

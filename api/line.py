@@ -16,6 +16,9 @@ LINE = "farebox.line"
 STOPPING = "farebox.stopping"
 """In the state that every request's scope has, from when the server is told to stop."""
 
+TURNED_AWAY = "farebox.turned_away"
+"""In the same state: hears of whoever is refused on his line, before there is an operation to tell of. See Watch."""
+
 SEND_SECONDS = 10.0
 """A peer that does not take a message for so long is dropped, not buffered."""
 FAREWELL_SECONDS = 1.0

@@ -50,6 +50,7 @@ class Metrics:
         self.operation_seconds = measure("operation_seconds", "Queries and mutations", _ANSWER_SECONDS, "kind")
         self.operation_cost = count("operation_cost", "Points that operations came to", "kind")
         self.throttled = count("throttled", "Operations put off", "reason")
+        self.turned_away = count("turned_away", "Refused on the line", "code")
         self.batch_size = measure("resolver_batch_size", "Keys read in one batch", _BATCH_SIZES, "loader")
         self.statement_seconds = measure("statement_seconds", "SQL statements", _STATEMENT_SECONDS, "use")
         self.charges = count("charges", "Usage charged, without replays", "service")

@@ -169,6 +169,8 @@ class Conversation:
     async def _hang_up(self, close: Close) -> None:
         if close.code is None:
             return
+        if close.code != messages.GOING_AWAY:
+            self._watched_by.note_turned_away(close.code)
         try:
             async with asyncio.timeout(FAREWELL_SECONDS):
                 await self._socket.close(close.code, close.reason)

@@ -18,7 +18,7 @@ from websockets.http11 import Request, Response
 from websockets.server import ServerProtocol
 from websockets.typing import StatusLike
 
-from api.line import FAREWELL_SECONDS, LINE, SEND_SECONDS, Line
+from api.line import FAREWELL_SECONDS, LINE, SEND_SECONDS, TURNED_AWAY, Line
 from api.negotiation import JSON
 from api.refusals import Code, refusal
 from api.response_headers import ALWAYS, UNLESS_SAID
@@ -88,7 +88,12 @@ class SocketLine(WebSocketsSansIOProtocol):
         self.handshake_complete = self.close_sent = True
         told = b"".join(self.conn.data_to_send())
         self.transport.write(told or self.conn.reject(HTTPStatus.BAD_REQUEST, "").serialize())
+        self._tell_turned_away(HTTPStatus.BAD_REQUEST)
         self.transport.close()
+
+    def _tell_turned_away(self, code: int) -> None:
+        if (hear := self.app_state.get(TURNED_AWAY)) is not None:
+            hear(code)
 
     def _is_late(self) -> None:
         self._deadline = None
@@ -127,6 +132,7 @@ class SocketLine(WebSocketsSansIOProtocol):
         told = self.conn.close_sent
         assert told is not None
         self._has_failed = self.close_sent = True
+        self._tell_turned_away(told.code)
         self.queue.put_nowait({"type": "websocket.disconnect", "code": told.code, "reason": told.reason})
         self.transport.write(b"".join(self.conn.data_to_send()))
         self.close_timer = self.loop.call_later(FAREWELL_SECONDS, self.transport.close)

@@ -6,12 +6,13 @@ asks for it by `seen()`. Nothing of what was asked or answered is in it, only na
 
 import logging
 from asyncio import CancelledError
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from enum import StrEnum
-from time import perf_counter
+from time import monotonic, perf_counter
 from typing import TYPE_CHECKING, Any
 
 from api.refusals import Code, Refused
@@ -26,6 +27,8 @@ logger = logging.getLogger(__name__)
 
 MAX_CODES = 5
 """Told of one operation; whoever goes on making mistakes on a subscription fills no log."""
+QUIET_SECONDS = 10.0
+"""After a line of the log on who was turned away, by code."""
 MOST_SHOWN = 80
 """Characters of a name that a caller chose."""
 _CLIENT = ("graphql-client-name", "graphql-client-version")
@@ -159,6 +162,9 @@ class Watch:
     def __init__(self, *, metrics: "Metrics | None" = None, traces: "Traces | None" = None) -> None:
         self._metrics = metrics
         self._traces = traces
+        self._turned_away: Counter[int] = Counter()
+        """By code, since they were last told of."""
+        self._quiet_until: dict[int, float] = {}
 
     @contextmanager
     def operation(self, transport: Transport, client: str | None, headers: Mapping[str, str]) -> Iterator[Seen]:
@@ -182,6 +188,17 @@ class Watch:
             if span is not None and self._traces is not None:
                 self._traces.end(span, found)
             self._tell_end(found, seconds)
+
+    def note_turned_away(self, code: int) -> None:
+        """Somebody was refused on his line: with an HTTP status, or with the close code of a WebSocket.
+
+        A crowd of them is a line of the log now and then, not a line each."""
+        if self._metrics is not None:
+            self._metrics.turned_away.labels(str(code)).inc()
+        self._turned_away[code] += 1
+        if monotonic() >= self._quiet_until.get(code, 0):
+            logger.warning("turned away", extra={"status": int(code), "count": self._turned_away.pop(code)})
+            self._quiet_until[code] = monotonic() + QUIET_SECONDS
 
     @contextmanager
     def socket(self) -> Iterator[None]:

@@ -17,6 +17,7 @@ from api.deliveries import Deliveries
 from api.downloads import DownloadLinks, Downloads
 from api.instruments import Instruments
 from api.key_ring import KeyRing
+from api.line import TURNED_AWAY
 from api.logs import set_up as set_up_log
 from api.opening import prepare
 from api.payments.processors import build_processors, close_processors, payment_routes
@@ -135,7 +136,7 @@ class _House:
             await renew_due(self._begin, scope.company_id, now)
 
     @asynccontextmanager
-    async def lifespan(self, _app: Starlette) -> AsyncIterator[None]:
+    async def lifespan(self, _app: Starlette) -> AsyncIterator[dict[str, object]]:
         await prepare(self.settings, self._database)
         worker = self._worker if self.settings.worker else None
         async with (
@@ -143,7 +144,7 @@ class _House:
             self._changes.running(),
             worker.working() if worker else nullcontext(),
         ):
-            yield
+            yield {TURNED_AWAY: self.instruments.watch.note_turned_away}
         close_processors(self._processors)
         await self._deliveries.close()
         await self.api_keys.close()

@@ -2,21 +2,25 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx2
 import pytest
 from prometheus_client import generate_latest
+from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
+from api.http_line import MAX_HEAD_BYTES
+from api.line import TURNED_AWAY
 from api.metrics import Metrics
 from api.watch import MOST_SHOWN, Watch, client_of
-from tests.api.edge import make_app, make_client, make_settings, make_token
-from tests.api.live import bearer, serving, sources, welcomed
+from tests.api.edge import make_app, make_client, make_settings, make_token, serve
+from tests.api.live import bearer, live_app, serving, sources, welcomed
 from tests.api.test_event_stream import streaming
+from tests.api.test_slow_readers import raw
 
 SILENCE = "subscription { silence { number } }"
 NAMED = {"GraphQL-Client-Name": "portal", "GraphQL-Client-Version": "4.2.0"}
@@ -260,3 +264,29 @@ def test_open_sockets_and_subscriptions_are_gauged() -> None:
         with streaming(address, {"query": SILENCE}):
             until((0, 1))
         until((0, 0))
+
+
+def test_who_is_refused_on_his_line_is_counted_and_a_crowd_is_one_line(told: Callable[..., dict[str, Any]]) -> None:
+    metrics = Metrics()
+    watch = Watch(metrics=metrics)
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[dict[str, object]]:
+        yield {TURNED_AWAY: watch.note_turned_away}
+
+    with serve(live_app(lifespan=lifespan, watch=watch), lifespan="on") as address:
+        for _ in range(3):
+            with raw(address, "no request at all\n\n") as peer:
+                assert peer.recv(12) == b"HTTP/1.1 400"
+        assert (told("turned away")["status"], told("turned away")["count"]) == (400, 1)
+        with raw(address, "GET / HTTP/1.1\n" + f"X: {'y' * MAX_HEAD_BYTES}\n\n") as peer:
+            assert peer.recv(12) == b"HTTP/1.1 431"
+        with welcomed(address) as socket:
+            socket.say({"type": "connection_init"})
+            assert socket.end()[0] == 4429
+        with welcomed(address) as socket:
+            socket.say("x" * 1_000_000)
+            assert socket.end()[0] == 1009
+    figures = generate_latest(metrics.everything()).decode()
+    for code, count in {400: 3, 431: 1, 4429: 1, 1009: 1}.items():
+        assert f'farebox_turned_away_total{{code="{code}"}} {count}.0' in figures
