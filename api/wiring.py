@@ -3,9 +3,12 @@
 import gc
 import hashlib
 import hmac
+import logging
+import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, nullcontext
 from datetime import datetime
+from importlib.metadata import version
 
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute
@@ -34,6 +37,8 @@ from persistence.database import Database
 from persistence.viewers import find_viewer
 from schema.context import Context
 from schema.root import schema
+
+logger = logging.getLogger(__name__)
 
 
 def serve_app(settings: Settings | None = None) -> Starlette:
@@ -128,6 +133,14 @@ class _House:
             on_batch=self.instruments.metrics.note_batch,
         )
 
+    def _told_at_start(self) -> dict[str, object]:
+        return {
+            "version": version("farebox"),
+            "env": self.settings.env.value,
+            "database": self._database.url.get_backend_name(),
+            "pid": os.getpid(),
+        }
+
     def payment_routes(self) -> Sequence[BaseRoute]:
         return payment_routes(self.settings, self._database, self._begin, self._processors)
 
@@ -138,6 +151,7 @@ class _House:
     @asynccontextmanager
     async def lifespan(self, _app: Starlette) -> AsyncIterator[dict[str, object]]:
         await prepare(self.settings, self._database)
+        logger.info("serving", extra=self._told_at_start())
         worker = self._worker if self.settings.worker else None
         async with (
             self.instruments.running(worker),

@@ -85,7 +85,8 @@ async def row_security_problem(database: Database, role: str | None) -> str | No
     """Why this database cannot be used so, in one sentence; None when nothing is wrong. Without a role it is asked only
     whether the login role sees what it must."""
     if database.is_sqlite:
-        return None if role is None else "row-level security needs PostgreSQL: SQLite has none."
+        told = "FAREBOX_TENANT_ROLE asks for row-level security: that needs PostgreSQL, SQLite has none."
+        return None if role is None else told
     async with database.reading() as connection:
         hidden = (await connection.execute(_HIDDEN, {"tables": list(METADATA.tables)})).scalars().all()
         if hidden:

@@ -188,6 +188,13 @@ def test_every_line_is_one_json_object(observed: Observed) -> None:
     assert all({"timestamp", "level", "event", "logger"} <= line.keys() for line in observed.lines)
 
 
+def test_every_process_says_what_it_is_when_it_begins(observed: Observed) -> None:
+    begun = [line for line in observed.lines if line["event"] == "serving"]
+    assert len({line["pid"] for line in begun}) == len(begun) > 0
+    assert {(line["env"], line["database"]) for line in begun} == {("local", "postgresql")}
+    assert all(re.match(r"\d+\.\d+", line["version"]) for line in begun)
+
+
 def test_every_operation_has_its_line(observed: Observed) -> None:
     found = [(line["operation"], line["kind"], line["transport"], line["outcome"]) for line in observed.operations]
 
