@@ -1,4 +1,4 @@
-"""A compiled executor for any Strawberry schema: what graphql-core answers, from Python functions made for the operation.
+"""A compiled executor for any Strawberry schema: graphql-core's answers, from functions made for the operation.
 
 Knows nothing of what the schema is about.
 """

@@ -7,8 +7,8 @@ from typing import Any, cast
 from graphql import GraphQLObjectType
 from graphql.execution import Executor
 from graphql.execution.collect_fields import DeferUsage, FieldDetailsList, GroupedFieldSet
-from graphql.execution.executor import default_is_awaitable
 from graphql.pyutils import Path
+from graphql.pyutils import is_awaitable as default_is_awaitable
 from strawberry.execution import optimized_is_awaitable
 
 from compiled.plan import Plan, Prepared

@@ -199,5 +199,3 @@ class Prepared:
                 if inner is not None:
                     waiting.append(inner)
         self._flags = tuple(sorted(flags))
-
-

@@ -38,7 +38,7 @@ class Colour(enum.Enum):
 
 
 @strawberry.enum
-class Size(str, enum.Enum):
+class Size(enum.StrEnum):
     SMALL = "small"
     LARGE = strawberry.enum_value("large", name="BIG")
 
