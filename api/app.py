@@ -55,7 +55,13 @@ def build_app(
     anew for each request."""
     page = GraphiQLPage(settings) if settings.serves_graphiql else None
     documents = open_documents(settings, schema)
-    operations = Operations(schema, documents=documents, limits=settings, context_for=context_for)
+    operations = Operations(
+        schema,
+        documents=documents,
+        limits=settings,
+        context_for=context_for,
+        is_compiled=settings.compiled_execution,
+    )
     origins, places = Origins(settings), Places(settings)
     shared: dict[str, Any] = {
         "authenticator": Authenticator(settings, resolve, find_key=find_key),

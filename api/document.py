@@ -16,6 +16,7 @@ from graphql import (
 from api.limits import Limits
 from api.measure import Measure, measure
 from api.refusals import refusal
+from compiled import Prepared
 
 BATCH_FIELDS = frozenset({"recordUsage", "syncDirectory"})
 """Mutations that carry a batch, in the variables or written out in the document."""
@@ -32,6 +33,8 @@ class Document:
     """Of operations, each taken once: by the id of the node, which lives as long as this."""
     _fragments: dict[str, Measure] = field(default_factory=dict, compare=False, repr=False)
     """Those that were measured, from where they are spread."""
+    _prepared: dict[int, Prepared] = field(default_factory=dict, compare=False, repr=False)
+    """Of operations that were run, as for the measures."""
 
     @classmethod
     def of(cls, tree: DocumentNode) -> "Document":
@@ -60,6 +63,13 @@ class Document:
         found = self._measures.get(id(operation))
         if found is None:
             found = self._measures[id(operation)] = measure(operation, self.fragments, self._fragments)
+        return found
+
+    def prepared(self, operation: OperationDefinitionNode) -> Prepared:
+        """What is compiled for it, kept as long as the document."""
+        found = self._prepared.get(id(operation))
+        if found is None:
+            found = self._prepared[id(operation)] = Prepared(operation)
         return found
 
     def parts(self) -> Iterator[Measure]:

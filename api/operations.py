@@ -26,6 +26,7 @@ from api.refusals import Code, Refused, refusal
 from api.requests import GraphQLRequest
 from api.throttle import Run, Throttle
 from api.watch import seen
+from compiled import compiled_executor
 from domain.access import Viewer
 from persistence.giving_way import giving_way
 
@@ -64,6 +65,7 @@ class Operations:
         documents: Documents,
         limits: Limits,
         context_for: Callable[[Viewer], object],
+        is_compiled: bool = True,
     ) -> None:
         if schema.get_extensions():
             raise ValueError("No Strawberry extensions are run here; do it in the edge or in a resolver.")
@@ -77,6 +79,9 @@ class Operations:
             "hide_suggestions": True,
         }
         self._executor_class = schema.execution_context_class
+        self._is_compiled = is_compiled
+        if is_compiled:
+            self._executor_class = compiled_executor(schema.execution_context_class)
         self.throttle = Throttle(schema, limits)
         self._turn = asyncio.Semaphore(EVENTS_AT_ONCE)
 
@@ -182,6 +187,7 @@ class Operations:
             variable_values=operation.variables,
             operation_name=operation.name,
             executor_class=self._executor_class,
+            **({"prepared": operation.document.prepared(operation.node)} if self._is_compiled else {}),
             **self._options,
         )
         return await result if isawaitable(result) else result

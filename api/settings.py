@@ -93,6 +93,9 @@ class Settings(Limits):
     worker: bool = True
     """Whether this process also collects top-ups, and does what time makes due."""
 
+    compiled_execution: bool = True
+    """Whether operations run as functions that are made for them; their answers are the same."""
+
     graphiql: bool | None = None
     """Whether a browser gets GraphiQL at /graphql; by default in local runs only."""
     introspection: bool | None = None
