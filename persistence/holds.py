@@ -104,7 +104,7 @@ async def save_holds(connection: AsyncConnection, books: Books) -> None:
         await connection.execute(update(HOLD).where(mine).values(values), changed)
 
 
-def first_end(company_id: UUID, office_id: UUID, now: datetime) -> ColumnElement[Any]:
+def first_end(company_id: Any, office_id: Any, now: Any) -> ColumnElement[Any]:
     """When the first of an office's active holds that is not over yet expires; null: there is none."""
     running = and_(HOLD.c.company_id == company_id, HOLD.c.office_id == office_id, _IS_ACTIVE, HOLD.c.expires_at > now)
     return select(func.min(HOLD.c.expires_at)).where(running).scalar_subquery()
