@@ -60,7 +60,7 @@ def _in_array(element: Any, compiler: Any, **kinds: Any) -> str:
 @compiles(one_of, "sqlite")
 def _in_json(element: Any, compiler: Any, **kinds: Any) -> str:
     column, names = (compiler.process(clause, **kinds) for clause in element.clauses)
-    return f"{column} IN (SELECT value FROM json_each({names}))"
+    return f"{column} IN (SELECT value FROM json_each({names}))"  # noqa: S608 - compiled
 
 
 class _Compiled(NamedTuple):
@@ -114,7 +114,7 @@ def _compile(statement: Any, dialect: Dialect) -> _Compiled:
     return _Compiled(
         compiled.string,
         places,
-        namedtuple("Row", [column.key for column in columns]),  # noqa: PYI024 - its fields are the statement's
+        namedtuple("Row", [column.key for column in columns]),
         [(at, convert) for at, convert in enumerate(converts) if convert is not None],
     )
 
@@ -127,8 +127,8 @@ async def read(connection: AsyncConnection, *asked: tuple[Prepared, Values]) -> 
     values = [plan.values(given) for plan, (_, given) in zip(plans, asked, strict=True)]
     if is_sqlite:
         answers = await run_all(connection, [(plan.text, row) for plan, row in zip(plans, values, strict=True)])
-    elif len(plans) == 1:
-        answers = [await fetch(connection, plans[0].text, values[0])]
+    elif len(plans) == 1 or await session_of(connection).is_citus():
+        answers = [await fetch(connection, plan.text, row) for plan, row in zip(plans, values, strict=True)]
     else:
         text, together = _as_one([plan.text for plan in plans], values)
         [answer] = await fetch(connection, text, together)
@@ -142,7 +142,7 @@ def _as_one(texts: Sequence[str], values: Sequence[list[Any]]) -> tuple[str, lis
     arrays = []
     for at, (text, own) in enumerate(zip(texts, values, strict=True)):
         counted = _counted_on(text, len(together))
-        arrays.append(f"ARRAY(SELECT ROW(q{at}.*) FROM ({counted}) AS q{at})")
+        arrays.append(f"ARRAY(SELECT ROW(q{at}.*) FROM ({counted}) AS q{at})")  # noqa: S608 - compiled
         together += own
     return f"SELECT {', '.join(arrays)}", together
 
@@ -150,6 +150,24 @@ def _as_one(texts: Sequence[str], values: Sequence[list[Any]]) -> tuple[str, lis
 @lru_cache(maxsize=256)
 def _counted_on(text: str, before: int) -> str:
     return _PLACE.sub(lambda place: f"${int(place[1]) + before}", text)
+
+
+async def write_together(connection: AsyncConnection, work: Sequence[Work]) -> None:
+    """One trip. PostgreSQL looks at references between what is written when all of it is, and writes no row twice."""
+    if connection.dialect.name == "sqlite":
+        await run_all(connection, work)
+        return
+    if len(work) == 1 or await session_of(connection).is_citus():
+        for text, values in work:
+            await fetch(connection, text, values)
+        return
+    together: list[Any] = []
+    counted = []
+    for text, values in work:
+        counted.append(_counted_on(text, len(together)))
+        together += values
+    steps = ", ".join(f"w{at} AS ({text})" for at, text in enumerate(counted[:-1]))
+    await fetch(connection, f"WITH {steps} {counted[-1]}", together)
 
 
 async def fetch(connection: AsyncConnection, text: str, values: Sequence[Any]) -> list[Any]:
@@ -161,7 +179,6 @@ async def fetch(connection: AsyncConnection, text: str, values: Sequence[Any]) -
 
 
 async def run_all(connection: AsyncConnection, work: Sequence[Work]) -> list[list[Any]]:
-    """SQLite's alone: one trip."""
     answers = await driver_of(connection).run_all(work)
     for (text, _), (_, seconds) in zip(work, answers, strict=True):
         tell_statement(connection, text, seconds)
