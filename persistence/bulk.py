@@ -7,7 +7,6 @@ per-row work, so values are turned here into what the drivers take.
 from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from functools import lru_cache
-from itertools import groupby
 from operator import attrgetter
 from typing import Any, NamedTuple
 
@@ -68,13 +67,20 @@ class Writes:
     async def send(self) -> None:
         """In the order in which it came: what is written may refer to what was written before."""
         work, self._work = self._work, []
-        for is_copy, several in groupby(work, lambda one: isinstance(one, _Copy)):
-            if is_copy:
-                for table, columns, rows in several:
-                    session = session_of(self._connection)
-                    await session.copy_records_to_table(table, records=rows, columns=columns)
+        together: list[Work] = []
+        for one in work:
+            if isinstance(one, _Copy):
+                await self._send(together)
+                session = session_of(self._connection)
+                await session.copy_records_to_table(one.table, records=one.rows, columns=one.columns)
             else:
-                await write_together(self._connection, list(several))
+                together.append(one)
+        await self._send(together)
+
+    async def _send(self, together: list[Work]) -> None:
+        if together:
+            await write_together(self._connection, together)
+            together.clear()
 
 
 async def insert_rows(

@@ -13,13 +13,13 @@ from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from domain.catalogue import Service
+from domain.catalogue import Direction, Service, UsageType
 from domain.charging import Charge, Charged, Decision, Known, KnownCharge, KnownRejection
 from domain.ledger import Books
-from domain.numbers import Address
+from domain.numbers import Address, AddressKind
 from domain.reversal import Reversal
 from domain.usage import RejectionCode, UsageEvent
-from domain.waterfall import Payment
+from domain.waterfall import Coverage, Payment
 from persistence.bulk import Writes
 from persistence.event_store import event_to_json
 from persistence.prepared import Prepared, Texts, one_of, read
@@ -41,6 +41,10 @@ _ROLLUP_COLUMNS = {
     table: (*(column.name for column in table.primary_key.columns), *MEASURES)
     for table in (USAGE_BY_CYCLE, USAGE_BY_DAY)
 }
+_TEXT: dict[str, str] = {
+    name: name.value for names in (Service, UsageType, Direction, AddressKind, Coverage) for name in names
+}
+"""The names of kinds as the drivers take them fastest."""
 _NOBODY = (None, None, None, None)
 
 RollupChange = tuple[tuple[Any, ...], tuple[Any, ...], tuple[int, ...]]
@@ -114,9 +118,9 @@ def _charge_row(company_id: UUID, office_id: UUID, books: Books, charge: Charge)
         charge.local_day,
         charge.cycle.month.number,
         charge.is_booked_late,
-        measured.service.value,
-        measured.usage_type.value,
-        measured.direction.value if measured.direction else None,
+        _TEXT[measured.service],
+        _TEXT[measured.usage_type],
+        _TEXT[measured.direction] if measured.direction else None,
         charge.member_id,
         charge.group_id,
         charge.contact_id,
@@ -138,21 +142,21 @@ def _charge_row(company_id: UUID, office_id: UUID, books: Books, charge: Charge)
         payment.commitment_micros,
         payment.universal_micros,
         payment.sources,
-        charge.coverage.value,
+        _TEXT[charge.coverage],
         charge.has_commitment,
         measured.details,
     ]
 
 
 def _address(address: Address | None) -> Sequence[str | None]:
-    return (address.kind.value, address.text, address.e164, address.region) if address else _NOBODY
+    return (_TEXT[address.kind], address.text, address.e164, address.region) if address else _NOBODY
 
 
 def rollup_keys(charge: Charge) -> RollupChange:
     measured, payment = charge.rated.measured, charge.payment
-    month, service, usage_type = charge.cycle.month.number, measured.service.value, measured.usage_type.value
+    month, service, usage_type = charge.cycle.month.number, _TEXT[measured.service], _TEXT[measured.usage_type]
     region = measured.decided_by.region if measured.decided_by else None
-    direction = measured.direction.value if measured.direction else ""
+    direction = _TEXT[measured.direction] if measured.direction else ""
     return (
         (month, service, usage_type, payment.sources, charge.member_id or NO_ONE, charge.group_id or NO_ONE),
         (charge.local_day, month, service, usage_type, direction, region or "", payment.sources),
