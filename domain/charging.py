@@ -5,7 +5,6 @@ event never disturbs the rest. Whatever this decides is saved by one call, in th
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 from types import MappingProxyType
@@ -81,8 +80,7 @@ class Directory(NamedTuple):
     contacts: Mapping[str, UUID]
 
 
-@dataclass(frozen=True, slots=True)
-class Charge:
+class Charge(NamedTuple):
     """A rated usage and where its money came from."""
 
     id: UUID

@@ -5,6 +5,7 @@ so that a conflict can say which facts differ although the first event is not ke
 """
 
 from hashlib import blake2b
+from struct import pack
 from uuid import UUID
 from zlib import crc32
 
@@ -32,11 +33,11 @@ def fingerprint(event: UsageEvent, office_id: UUID) -> bytes:
         event.group.external_id if event.group else "",
         event.contact.external_id if event.contact else "",
         _kind(event),
-        *("" if fact is None else str(fact) for fact in _usage_facts(event)),
+        *["" if fact is None else str(fact) for fact in _usage_facts(event)],
     ]
     texts = [fact.encode("utf-8", "surrogatepass") for fact in facts]
     whole = blake2b(b"\x1f".join(texts), digest_size=DIGEST_BYTES).digest()
-    return whole + b"".join([crc32(text).to_bytes(CHECKSUM_BYTES, "big") for text in texts])
+    return whole + pack(f">{len(texts)}L", *map(crc32, texts))
 
 
 def differing_fields(event: UsageEvent, new: bytes, old: bytes) -> tuple[str, ...]:

@@ -87,9 +87,14 @@ class RateBook:
     """All rates of a company by (service, prefix): a number is rated without reading the table."""
 
     def __init__(self, rates: Iterable[Rate]) -> None:
-        self._by_prefix: dict[tuple[Service, str], list[Rate]] = {}
+        self._by_prefix: dict[Service, dict[str, list[Rate]]] = {service: {} for service in Service}
         for rate in rates:
-            self._by_prefix.setdefault((rate.service, rate.prefix), []).append(rate)
+            self._by_prefix[rate.service].setdefault(rate.prefix, []).append(rate)
+        self._lengths = {
+            service: sorted({len(prefix) for prefix in by_prefix}, reverse=True)
+            for service, by_prefix in self._by_prefix.items()
+        }
+        """Of the prefixes there are."""
 
     def match(
         self,
@@ -106,11 +111,14 @@ class RateBook:
         `digits` is the E.164 number without `+`, empty for what is no phone number. `cards` names the decks
         that count, all when empty; a tie between two decks goes to the one named first, else first by name.
         """
-        for length in range(min(len(digits), MAX_PREFIX_DIGITS), -1, -1):
-            found = self._by_prefix.get((service, digits[:length]))
-            if found is None:
+        by_prefix = self._by_prefix[service]
+        for length in self._lengths[service]:
+            found = by_prefix.get(digits[:length])
+            if found is None or length > len(digits):
                 continue
             eligible = [rate for rate in found if _applies(rate, usage_type, direction, at, cards)]
+            if len(eligible) == 1:
+                return eligible[0]
             if eligible:
                 eligible.sort(key=lambda rate: rate.card)
                 return max(eligible, key=lambda rate: _rank(rate, cards))

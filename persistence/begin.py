@@ -6,6 +6,7 @@ when SQLite was busy, or when two writers claimed the same new key at once and o
 
 import asyncio
 import random
+import sqlite3
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -234,8 +235,8 @@ class Begin:
 
 
 def _is_worth_another_try(error: Exception) -> bool:
-    """COPY goes past SQLAlchemy, so PostgreSQL's errors also come as the driver's own."""
+    """What counts goes past SQLAlchemy, so errors also come as the drivers' own."""
     cause = error.orig if isinstance(error, DBAPIError) else error
     if getattr(cause, "sqlstate", None) in RETRIED_STATES:
         return True
-    return isinstance(error, DBAPIError) and any(message in str(cause) for message in RETRIED_MESSAGES)
+    return isinstance(error, DBAPIError | sqlite3.Error) and any(message in str(cause) for message in RETRIED_MESSAGES)

@@ -7,10 +7,11 @@ READ COMMITTED. What the rules moved is found by comparing with what was loaded.
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import and_, bindparam, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.auto_recharge import AutoRecharge
@@ -32,6 +33,7 @@ from domain.periods import CycleTerms, YearMonth
 from domain.top_ups import TopUpReason
 from persistence.holds import find_due_holds, first_end
 from persistence.ids import new_id
+from persistence.prepared import Prepared, read
 from persistence.tables.company import COMPANY, OFFICE, OFFICE_NUMBER
 from persistence.tables.funds import ALLOWANCE, ALLOWANCE_CYCLE, BILLING_CYCLE, WALLET, WALLET_CYCLE
 from persistence.tables.payments import AUTO_RECHARGE
@@ -40,8 +42,9 @@ from persistence.tables.payments import AUTO_RECHARGE
 class LoadedBooks:
     """Books together with what they looked like when they were loaded."""
 
-    def __init__(self, books: Books) -> None:
+    def __init__(self, books: Books, rates_version: int) -> None:
         self.books = books
+        self.rates_version = rates_version
         funds = books.funds
         self._cycles = {cycle.starts_at: replace(cycle) for cycle in funds.cycles}
         self._accounts = {(item.wallet_id, item.starts_at): replace(item) for item in funds.commitment_cycles}
@@ -70,29 +73,66 @@ class LoadedBooks:
         return [item for key, item in allowances.items() if self._allowances.get(key, item) != item]
 
 
+_LOCKED = (
+    select(OFFICE)
+    .where(OFFICE.c.company_id == bindparam("company"), OFFICE.c.id == bindparam("office"))
+    .with_for_update(key_share=True)
+)
+
+
+def _of_office(table: Any, *conditions: Any, by: Any = None) -> Prepared:
+    mine = and_(table.c.company_id == bindparam("company"), table.c.office_id == bindparam("office"), *conditions)
+    return Prepared(select(table).where(mine).order_by(by))
+
+
+_NEXT_END = first_end(bindparam("company"), bindparam("office"), bindparam("now")).label("next_hold_ends_at")
+_COMPANY = Prepared(select(COMPANY, _NEXT_END).where(COMPANY.c.company_id == bindparam("company")))
+_IS_OPEN = BILLING_CYCLE.c.closed_at.is_(None)
+
+
+def _allowance_cycles(*conditions: Any) -> Prepared:
+    """Of these cycles, and of any older one that a hold still keeps something of."""
+    table, cycle = ALLOWANCE_CYCLE, BILLING_CYCLE
+    mine = and_(cycle.c.company_id == bindparam("company"), cycle.c.office_id == bindparam("office"), *conditions)
+    first = select(func.min(cycle.c.month)).where(mine).scalar_subquery()
+    return _of_office(table, or_(table.c.month >= first, table.c.reserved_quantity > 0))
+
+
+_ALWAYS = (_of_office(WALLET), _of_office(ALLOWANCE), _of_office(OFFICE_NUMBER), _of_office(AUTO_RECHARGE))
+_OPEN = (
+    _of_office(BILLING_CYCLE, _IS_OPEN, by=BILLING_CYCLE.c.starts_at),
+    _of_office(WALLET_CYCLE, WALLET_CYCLE.c.closed_at.is_(None), by=WALLET_CYCLE.c.starts_at),
+    _allowance_cycles(_IS_OPEN),
+)
+_ALL = (
+    _of_office(BILLING_CYCLE, by=BILLING_CYCLE.c.starts_at),
+    _of_office(WALLET_CYCLE, by=WALLET_CYCLE.c.starts_at),
+    _allowance_cycles(),
+)
+
+
 async def lock_books(
     connection: AsyncConnection, company_id: UUID, office_id: UUID, now: datetime, *, with_history: bool
 ) -> LoadedBooks:
     """Raises NotFound for an office the company does not have."""
-    mine = and_(OFFICE.c.company_id == company_id, OFFICE.c.id == office_id)
-    locked = (await connection.execute(select(OFFICE).where(mine).with_for_update(key_share=True))).one_or_none()
+    keys = {"company": company_id, "office": office_id}
+    locked = (await connection.execute(_LOCKED, keys)).one_or_none()
     if locked is None:
         raise NotFound("There is no such office.", field=("officeId",))
-    next_end = first_end(company_id, office_id, now).label("next_hold_ends_at")
-    company = (await connection.execute(select(COMPANY, next_end).where(COMPANY.c.company_id == company_id))).one()
     is_due = locked.renew_due_at <= now
-    cycles = await _cycles(connection, company_id, office_id, with_history=with_history)
-    wallets = await _of_office(connection, WALLET, company_id, office_id)
+    asked = (_COMPANY, *_ALWAYS, *(_ALL if with_history else _OPEN))
+    found = await read(connection, *[(one, {**keys, "now": now}) for one in asked])
+    [company], wallets, allowances, numbers, recharges, cycles, accounts, allowance_cycles = found
     universal = next((row for row in wallets if row.kind == WalletKind.UNIVERSAL), None)
     if universal is None:
         raise NotFound("This office has no wallet for universal credits yet.")
     funds = Funds(
-        office=await _terms(connection, locked, company),
-        cycles=cycles,
+        office=_terms(locked, company, sorted(number.phone_number for number in numbers)),
+        cycles=[_cycle(row) for row in cycles],
         commitments=[commitment_terms(row) for row in wallets if row.kind != WalletKind.UNIVERSAL],
-        commitment_cycles=await _commitment_cycles(connection, company_id, office_id, with_history=with_history),
-        allowances=[allowance_terms(row) for row in await _of_office(connection, ALLOWANCE, company_id, office_id)],
-        allowance_cycles=await _allowance_cycles(connection, company_id, office_id, cycles),
+        commitment_cycles=[_commitment_cycle(row) for row in accounts],
+        allowances=[allowance_terms(row) for row in allowances],
+        allowance_cycles={(item.month, item.service): item for item in map(_allowance_cycle, allowance_cycles)},
         universal_wallet_id=universal.id,
         universal_micros=universal.balance_micros,
         next_sequence=locked.next_sequence,
@@ -101,25 +141,17 @@ async def lock_books(
         universal_reserved_micros=universal.reserved_micros,
         due_holds=await find_due_holds(connection, company_id, office_id, now) if is_due else [],
         next_hold_ends_at=company.next_hold_ends_at,
-        recharge=await _recharge(connection, company_id, office_id),
+        recharge=auto_recharge_of(recharges[0]) if recharges else AutoRecharge(),
     )
-    return LoadedBooks(Books(funds, now, new_id))
+    return LoadedBooks(Books(funds, now, new_id), company.rates_version)
 
 
-async def _of_office(connection: AsyncConnection, table: Any, company_id: UUID, office_id: UUID) -> Sequence[Any]:
-    statement = select(table).where(table.c.company_id == company_id, table.c.office_id == office_id)
-    return (await connection.execute(statement)).all()
-
-
-async def _terms(connection: AsyncConnection, office: Any, company: Any) -> OfficeTerms:
-    numbers = await _of_office(connection, OFFICE_NUMBER, office.company_id, office.id)
+def _terms(office: Any, company: Any, numbers: Sequence[str]) -> OfficeTerms:
     return OfficeTerms(
         company_id=office.company_id,
         id=office.id,
         region=office.region_code,
-        line=office_line(
-            office.region_code, company.domestic_regions, sorted(number.phone_number for number in numbers)
-        ),
+        line=_line(office.region_code, tuple(company.domestic_regions), tuple(numbers)),
         terms=CycleTerms(time_zone=office.time_zone, anchor_day=office.anchor_day),
         late_window=timedelta(hours=company.late_usage_hours),
         decks=tuple(office.decks or company.decks),
@@ -129,10 +161,7 @@ async def _terms(connection: AsyncConnection, office: Any, company: Any) -> Offi
     )
 
 
-async def _recharge(connection: AsyncConnection, company_id: UUID, office_id: UUID) -> AutoRecharge:
-    mine = and_(AUTO_RECHARGE.c.company_id == company_id, AUTO_RECHARGE.c.office_id == office_id)
-    row = (await connection.execute(select(AUTO_RECHARGE).where(mine))).one_or_none()
-    return auto_recharge_of(row) if row else AutoRecharge()
+_line = lru_cache(maxsize=1024)(office_line)
 
 
 def auto_recharge_of(row: Any) -> AutoRecharge:
@@ -169,73 +198,41 @@ def allowance_terms(row: Any) -> AllowanceTerms:
     )
 
 
-async def _cycles(connection: AsyncConnection, company_id: UUID, office_id: UUID, *, with_history: bool) -> list[Cycle]:
-    table = BILLING_CYCLE
-    statement = select(table).where(table.c.company_id == company_id, table.c.office_id == office_id)
-    if not with_history:
-        statement = statement.where(table.c.closed_at.is_(None))
-    rows = (await connection.execute(statement.order_by(table.c.starts_at))).all()
-    return [
-        Cycle(
-            starts_at=row.starts_at,
-            ends_at=row.ends_at,
-            closes_at=row.closes_at,
-            month=YearMonth.from_number(row.month),
-            terms=CycleTerms(time_zone=row.time_zone, anchor_day=row.anchor_day),
-            closed_at=row.closed_at,
-        )
-        for row in rows
-    ]
-
-
-async def _commitment_cycles(
-    connection: AsyncConnection, company_id: UUID, office_id: UUID, *, with_history: bool
-) -> list[CommitmentCycle]:
-    table = WALLET_CYCLE
-    statement = select(table).where(table.c.company_id == company_id, table.c.office_id == office_id)
-    if not with_history:
-        statement = statement.where(table.c.closed_at.is_(None))
-    return [
-        CommitmentCycle(
-            wallet_id=row.wallet_id,
-            kind=WalletKind(row.kind),
-            starts_at=row.starts_at,
-            ends_at=row.ends_at,
-            closes_at=row.closes_at,
-            month=YearMonth.from_number(row.month),
-            cadence=Cadence(row.cadence),
-            committed_micros=row.committed_micros,
-            balance_micros=row.balance_micros,
-            spent_micros=row.spent_micros,
-            expired_micros=row.expired_micros,
-            closed_at=row.closed_at,
-        )
-        for row in (await connection.execute(statement.order_by(table.c.starts_at))).all()
-    ]
-
-
-async def _allowance_cycles(
-    connection: AsyncConnection, company_id: UUID, office_id: UUID, cycles: Sequence[Cycle]
-) -> dict[tuple[YearMonth, Service], AllowanceCycle]:
-    """Of these cycles, and of any older one that a hold still keeps something of."""
-    if not cycles:
-        return {}
-    table = ALLOWANCE_CYCLE
-    statement = select(table).where(
-        table.c.company_id == company_id,
-        table.c.office_id == office_id,
-        or_(table.c.month >= min(cycle.month.number for cycle in cycles), table.c.reserved_quantity > 0),
+def _cycle(row: Any) -> Cycle:
+    return Cycle(
+        starts_at=row.starts_at,
+        ends_at=row.ends_at,
+        closes_at=row.closes_at,
+        month=YearMonth.from_number(row.month),
+        terms=CycleTerms(time_zone=row.time_zone, anchor_day=row.anchor_day),
+        closed_at=row.closed_at,
     )
-    found = [
-        AllowanceCycle(
-            id=row.id,
-            service=Service(row.service),
-            month=YearMonth.from_number(row.month),
-            usage_types=frozenset(UsageType(name) for name in row.usage_types),
-            committed_quantity=row.committed_quantity,
-            spent_quantity=row.spent_quantity,
-            reserved_quantity=row.reserved_quantity,
-        )
-        for row in (await connection.execute(statement)).all()
-    ]
-    return {(item.month, item.service): item for item in found}
+
+
+def _commitment_cycle(row: Any) -> CommitmentCycle:
+    return CommitmentCycle(
+        wallet_id=row.wallet_id,
+        kind=WalletKind(row.kind),
+        starts_at=row.starts_at,
+        ends_at=row.ends_at,
+        closes_at=row.closes_at,
+        month=YearMonth.from_number(row.month),
+        cadence=Cadence(row.cadence),
+        committed_micros=row.committed_micros,
+        balance_micros=row.balance_micros,
+        spent_micros=row.spent_micros,
+        expired_micros=row.expired_micros,
+        closed_at=row.closed_at,
+    )
+
+
+def _allowance_cycle(row: Any) -> AllowanceCycle:
+    return AllowanceCycle(
+        id=row.id,
+        service=Service(row.service),
+        month=YearMonth.from_number(row.month),
+        usage_types=frozenset(UsageType(name) for name in row.usage_types),
+        committed_quantity=row.committed_quantity,
+        spent_quantity=row.spent_quantity,
+        reserved_quantity=row.reserved_quantity,
+    )

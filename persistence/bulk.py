@@ -1,55 +1,119 @@
-"""Many rows at once, the fastest way each engine has: COPY on PostgreSQL, one prepared statement on SQLite.
+"""Many rows at once, the fastest way each engine has: COPY or arrays on PostgreSQL, one prepared statement on SQLite.
 
-Whom row-level security binds, PostgreSQL takes no COPY from: there the columns go as arrays. All three bypass
-SQLAlchemy's per-row work, so values are turned here into what the drivers take.
+Whom row-level security binds, PostgreSQL takes no COPY from: there the columns go as arrays. All bypass SQLAlchemy's
+per-row work, so values are turned here into what the drivers take.
 """
 
 from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from functools import lru_cache
-from typing import Any
-from uuid import UUID
+from operator import attrgetter
+from typing import Any, NamedTuple
 
 import orjson
 from sqlalchemy import Date, Dialect
 from sqlalchemy.dialects.postgresql import dialect as postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from persistence.prepared import Prepared, Values, write_together
 from persistence.sessions import session_of
+from persistence.sqlite_connection import Work
 from persistence.tables import EPOCH, MICROSECOND, Id, Json, UtcDateTime
 
 Encoder = Callable[[Any], Any]
 _POSTGRESQL: Dialect = postgresql()  # type: ignore[no-untyped-call]
+COPIED_FROM = 50
+"""Rows; fewer go along with other statements, which saves a trip."""
+
+
+class _Copy(NamedTuple):
+    table: str
+    columns: tuple[str, ...]
+    rows: Sequence[list[Any]]
+
+
+class Writes:
+    """What a transaction writes at its end, gathered and sent in as few trips as can be."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+        self._is_sqlite = connection.dialect.name == "sqlite"
+        self._work: list[Work | _Copy] = []
+
+    def insert(
+        self, table: Any, columns: tuple[str, ...], rows: Sequence[list[Any]], *, adds: tuple[str, ...] = ()
+    ) -> None:
+        """Rows whose values stand in the order of `columns`; they are encoded in place.
+
+        Where a row has the primary key of one that is there, the columns in `adds` are added to that one's.
+        """
+        if not rows:
+            return
+        for at, encode in encoders(table, columns, is_sqlite=self._is_sqlite):
+            for row in rows:
+                if row[at] is not None:
+                    row[at] = encode(row[at])
+        if self._is_sqlite:
+            self._work.append((_one_by_one(table, columns, adds), rows))
+        elif len(rows) < COPIED_FROM or adds or session_of(self._connection).is_bound:
+            self._work.append((_from_arrays(table, columns, adds), list(zip(*rows, strict=True))))
+        else:
+            self._work.append(_Copy(table.name, columns, rows))
+
+    def update(self, update: Prepared, values: Values) -> None:
+        plan = update.on(is_sqlite=self._is_sqlite)
+        self._work.append((plan.text, plan.values(values)))
+
+    async def send(self) -> None:
+        """In the order in which it came: what is written may refer to what was written before."""
+        work, self._work = self._work, []
+        together: list[Work] = []
+        for one in work:
+            if isinstance(one, _Copy):
+                await self._send(together)
+                session = session_of(self._connection)
+                await session.copy_records_to_table(one.table, records=one.rows, columns=one.columns)
+            else:
+                together.append(one)
+        await self._send(together)
+
+    async def _send(self, together: list[Work]) -> None:
+        if together:
+            await write_together(self._connection, together)
+            together.clear()
 
 
 async def insert_rows(
     connection: AsyncConnection, table: Any, columns: tuple[str, ...], rows: Sequence[list[Any]]
 ) -> None:
-    """Inserts rows whose values stand in the order of `columns`; the rows are encoded in place."""
-    if not rows:
-        return
-    is_sqlite = connection.dialect.name == "sqlite"
-    for at, encode in encoders(table, columns, is_sqlite=is_sqlite):
-        for row in rows:
-            if row[at] is not None:
-                row[at] = encode(row[at])
-    if is_sqlite:
-        marks = ", ".join("?" * len(columns))
-        statement = f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES ({marks})"  # noqa: S608 - our own names
-        await connection.exec_driver_sql(statement, [tuple(row) for row in rows])
-        return
-    session = session_of(connection)
-    if session.is_bound:
-        await connection.exec_driver_sql(_from_arrays(table, columns), tuple(zip(*rows, strict=True)))
-    else:
-        await session.copy_records_to_table(table.name, records=rows, columns=columns)
+    """At once. See `Writes.insert`."""
+    writes = Writes(connection)
+    writes.insert(table, columns, rows)
+    await writes.send()
 
 
 @lru_cache(maxsize=256)
-def _from_arrays(table: Any, columns: tuple[str, ...]) -> str:
+def _one_by_one(table: Any, columns: tuple[str, ...], adds: tuple[str, ...]) -> str:
+    return f"{_into(table, columns)} VALUES ({', '.join('?' * len(columns))}){_adding(table, adds)}"
+
+
+@lru_cache(maxsize=256)
+def _from_arrays(table: Any, columns: tuple[str, ...], adds: tuple[str, ...]) -> str:
     kinds = [table.c[name].type.compile(dialect=_POSTGRESQL) for name in columns]
     arrays = ", ".join(f"${at}::{kind}[]" for at, kind in enumerate(kinds, 1))
-    return f"INSERT INTO {table.name} ({', '.join(columns)}) SELECT * FROM unnest({arrays})"  # noqa: S608 - our own names
+    return f"{_into(table, columns)} SELECT * FROM unnest({arrays}){_adding(table, adds)}"  # noqa: S608 - our own names
+
+
+def _into(table: Any, columns: tuple[str, ...]) -> str:
+    return f"INSERT INTO {table.name} ({', '.join(columns)})"
+
+
+def _adding(table: Any, adds: tuple[str, ...]) -> str:
+    if not adds:
+        return ""
+    keys = ", ".join(column.name for column in table.primary_key.columns)
+    sums = ", ".join(f"{name} = {table.name}.{name} + excluded.{name}" for name in adds)
+    return f" ON CONFLICT ({keys}) DO UPDATE SET {sums}"
 
 
 @lru_cache(maxsize=256)
@@ -61,7 +125,7 @@ def encoders(table: Any, columns: tuple[str, ...], *, is_sqlite: bool) -> tuple[
         if kind is Json or isinstance(kind, type(Json)):
             found.append((at, _json))
         elif is_sqlite and isinstance(kind, Id):
-            found.append((at, _id))
+            found.append((at, attrgetter("bytes")))
         elif is_sqlite and isinstance(kind, UtcDateTime):
             found.append((at, _moment))
         elif is_sqlite and isinstance(kind, Date):
@@ -71,10 +135,6 @@ def encoders(table: Any, columns: tuple[str, ...], *, is_sqlite: bool) -> tuple[
 
 def _json(value: Any) -> str:
     return orjson.dumps(value).decode()
-
-
-def _id(value: UUID) -> bytes:
-    return value.bytes
 
 
 def _moment(value: datetime) -> int:

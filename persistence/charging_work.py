@@ -17,7 +17,6 @@ from domain.usage import UsageEvent
 from domain.waterfall import Payment
 from persistence import directory_store, save_charges
 from persistence.holds import find_running_holds
-from persistence.save_books import save_postings
 from persistence.tables.charging import CHARGE
 from persistence.unit import Unit
 
@@ -43,13 +42,15 @@ class ChargingWork(Unit):
         await directory_store.save_names(self._connection, scope, office_id, self._named, events)
 
     async def rate_book(self) -> RateBook:
-        return await self._rate_books.get(self._connection, self._company_id)
+        seen = [loaded.rates_version for loaded in self._loaded.values()]
+        return await self._rate_books.get(self._connection, self._company_id, max(seen, default=None))
 
     async def save_charges(self, books: Books, charged: Charged, known: Known) -> None:
-        await self._save_funds(books)
+        writes = await self._save_funds(books)
+        save_charges.insert_charges(writes, books, charged.charges)
+        await self._save_postings(writes, books)
         await save_charges.save_charges(self._connection, books, charged, known)
         self.tally.add_charged(charged, books.funds.office.currency)
-        await save_postings(self._connection, books)
 
     async def find_charge(self, charge_id: UUID) -> PastCharge | None:
         mine = and_(CHARGE.c.company_id == self._company_id, CHARGE.c.id == charge_id)
@@ -57,10 +58,10 @@ class ChargingWork(Unit):
         return None if row is None else _past_charge(row)
 
     async def save_reversal(self, books: Books, reversal: Reversal) -> None:
-        await self._save_funds(books)
-        await save_charges.save_reversal(self._connection, self._company_id, reversal, books.now)
+        writes = await self._save_funds(books)
+        await save_charges.save_reversal(self._connection, writes, self._company_id, reversal, books.now)
+        await self._save_postings(writes, books)
         self.tally.reversals[reversal.original.service] += 1
-        await save_postings(self._connection, books)
 
 
 def _past_charge(row: Any) -> PastCharge:

@@ -1,6 +1,6 @@
 """The phone system's directory, written: whoever usage names for the first time, and whole synchronisations (R17)."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -14,6 +14,7 @@ from domain.ports import DirectoryCounts, DirectorySync
 from domain.provisioning import DirectoryContact, DirectoryGroup, DirectoryMember, GroupKind
 from domain.usage import UsageEvent
 from persistence.ids import new_id
+from persistence.prepared import Prepared, Texts, one_of, read
 from persistence.tables.company import CONTACT, GROUP, MEMBER, OFFICE
 
 Row = dict[str, Any]
@@ -37,14 +38,27 @@ class Named(NamedTuple):
 NOBODY = Named(Directory({}, {}, {}), {})
 
 
+def _with_ids(table: Any) -> Prepared:
+    listed = one_of(table.c.external_id, bindparam("external_ids", type_=Texts()))
+    return Prepared(select(table).where(table.c.company_id == bindparam("company"), listed))
+
+
+_STORED = {table: _with_ids(table) for table in _TABLES.values()}
+
+
 async def resolve(connection: AsyncConnection, company_id: UUID, events: Sequence[UsageEvent]) -> Named:
     """Ids of everybody the events name. Nothing is written: usage that is not charged makes nobody known."""
-    stored = {
-        table: await _existing(connection, table, company_id, names) for table, names in _names(events).items() if names
-    }
+    names = _names(events)
+    asked = [table for table, external_ids in names.items() if external_ids]
+    if not asked:
+        return NOBODY
+    values = [{"company": company_id, "external_ids": sorted(names[table])} for table in asked]
+    found = await read(connection, *[(_STORED[table], own) for table, own in zip(asked, values, strict=True)])
+    stored = {table: {row.external_id: row for row in rows} for table, rows in zip(asked, found, strict=True)}
     ids = [
-        {key: rows[key].id if (rows := stored.get(table, {})).get(key) else new_id() for key in sorted(names)}
-        for table, names in _names(events).items()
+        {key: rows[key].id if key in rows else new_id() for key in sorted(names[table])}
+        for table in names
+        for rows in (stored.get(table, {}),)
     ]
     return Named(Directory(*ids), stored)
 
@@ -80,15 +94,8 @@ def _names(events: Sequence[UsageEvent]) -> dict[Any, dict[str, str | None]]:
 
 
 def _is_renamed_by(scope: Scope, row: Any) -> bool:
-    home: UUID | None = row._mapping.get("office_id")
+    home: UUID | None = getattr(row, "office_id", None)
     return home is None or scope.covers(home)
-
-
-async def _existing(
-    connection: AsyncConnection, table: Any, company_id: UUID, external_ids: Iterable[str]
-) -> dict[str, Any]:
-    statement = select(table).where(table.c.company_id == company_id, table.c.external_id.in_(sorted(external_ids)))
-    return {row.external_id: row for row in (await connection.execute(statement)).all()}
 
 
 async def _create(

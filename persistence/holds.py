@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, and_, bindparam, func, insert, select, update
+from sqlalchemy import ColumnElement, Row, and_, bindparam, func, insert, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.access import Scope
@@ -17,11 +17,11 @@ from domain.rates import Increment
 from domain.waterfall import Payment
 from persistence.database import Database
 from persistence.offices import visible
-from persistence.save_charges import KEYS_PER_QUERY, keyed
 from persistence.tables.charging import CHARGE
 from persistence.tables.company import COMPANY
 from persistence.tables.holds import HOLD
 
+KEYS_PER_QUERY = 400
 _IS_ACTIVE = HOLD.c.state == HoldState.ACTIVE.value
 
 
@@ -104,7 +104,7 @@ async def save_holds(connection: AsyncConnection, books: Books) -> None:
         await connection.execute(update(HOLD).where(mine).values(values), changed)
 
 
-def first_end(company_id: UUID, office_id: UUID, now: datetime) -> ColumnElement[Any]:
+def first_end(company_id: Any, office_id: Any, now: Any) -> ColumnElement[Any]:
     """When the first of an office's active holds that is not over yet expires; null: there is none."""
     running = and_(HOLD.c.company_id == company_id, HOLD.c.office_id == office_id, _IS_ACTIVE, HOLD.c.expires_at > now)
     return select(func.min(HOLD.c.expires_at)).where(running).scalar_subquery()
@@ -123,8 +123,17 @@ async def find_hold(connection: AsyncConnection, company_id: UUID, hold_id: UUID
     return hold_of(row) if row else None
 
 
+def _keyed(table: Any, company_id: UUID, keys: Sequence[tuple[str, str]]) -> Any:
+    """That a row is of an event with one of these keys (source, event id)."""
+    sources = {source for source, _ in keys}
+    if len(sources) == 1:
+        events = [event_id for _, event_id in keys]
+        return and_(table.c.company_id == company_id, table.c.source == sources.pop(), table.c.event_id.in_(events))
+    return and_(table.c.company_id == company_id, tuple_(table.c.source, table.c.event_id).in_(keys))
+
+
 async def hold_with_key(connection: AsyncConnection, company_id: UUID, key: tuple[str, str]) -> Hold | None:
-    row = (await connection.execute(select(HOLD).where(keyed(HOLD, company_id, [key])))).one_or_none()
+    row = (await connection.execute(select(HOLD).where(_keyed(HOLD, company_id, [key])))).one_or_none()
     return hold_of(row) if row else None
 
 
@@ -136,11 +145,11 @@ async def find_running_holds(
     now: datetime,
 ) -> Mapping[tuple[str, str], Hold]:
     """The offices' active holds under these keys (source, event id) that are not over."""
-    found: dict[tuple[str, str], Hold] = {}
     running = and_(HOLD.c.office_id.in_(sorted(office_ids)), _IS_ACTIVE, HOLD.c.expires_at > now)
+    found: dict[tuple[str, str], Hold] = {}
     for start in range(0, len(keys), KEYS_PER_QUERY):
         some = sorted(set(keys[start : start + KEYS_PER_QUERY]))
-        rows = await connection.execute(select(HOLD).where(keyed(HOLD, company_id, some), running))
+        rows = await connection.execute(select(HOLD).where(_keyed(HOLD, company_id, some), running))
         found |= {(row.source, row.event_id): hold_of(row) for row in rows}
     return found
 

@@ -33,8 +33,8 @@ _SQLITE_CODES = frozenset(
 )
 _PRIMARY = 0xFF
 """SQLite's extended codes have the primary one in their last byte."""
-_DRIVER = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
-"""COPY and new connections go past SQLAlchemy, so the driver's own errors come too."""
+_DRIVER = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, sqlite3.Error)
+"""What counts, and new connections, go past SQLAlchemy, so the drivers' own errors come too."""
 MAY_BE_OUTAGES = (SQLAlchemyError, OSError, *_DRIVER)
 """Outside of these there are none."""
 _LOST = ("closed", "operation (2) is in progress")

@@ -21,8 +21,10 @@ from domain.watch_work import AlertSettings
 from persistence import alert_facts, api_keys, provisioning, rate_index
 from persistence.activity import insert_activity
 from persistence.books import LoadedBooks, lock_books
+from persistence.bulk import Writes
 from persistence.directory_store import synchronise
-from persistence.save_books import save_funds, save_postings
+from persistence.holds import save_holds
+from persistence.save_books import insert_postings, save_funds
 from persistence.save_news import save_news
 
 
@@ -77,9 +79,12 @@ class ProvisioningWork:
         return loaded.books
 
     async def save_books(self, books: Books) -> None:
-        await save_funds(self._connection, self._loaded[books.funds.office.id])
+        writes = Writes(self._connection)
+        await save_funds(self._connection, self._loaded[books.funds.office.id], writes)
         await save_news(self._connection, books)
-        await save_postings(self._connection, books)
+        insert_postings(writes, books)
+        await writes.send()
+        await save_holds(self._connection, books)
 
     @property
     def office_ids(self) -> Collection[UUID]:

@@ -33,9 +33,11 @@ class RateBooks:
     def __init__(self) -> None:
         self._held: OrderedDict[UUID, tuple[int, RateBook]] = OrderedDict()
 
-    async def get(self, connection: AsyncConnection, company_id: UUID) -> RateBook:
-        statement = select(COMPANY.c.rates_version).where(COMPANY.c.company_id == company_id)
-        version = (await connection.execute(statement)).scalar_one()
+    async def get(self, connection: AsyncConnection, company_id: UUID, version: int | None) -> RateBook:
+        """`version` as this transaction saw it; None: it has not looked yet."""
+        if version is None:
+            statement = select(COMPANY.c.rates_version).where(COMPANY.c.company_id == company_id)
+            version = (await connection.execute(statement)).scalar_one()
         held = self._held.get(company_id)
         if held is None or held[0] != version:
             held = version, RateBook(await _load(connection, company_id))

@@ -10,11 +10,11 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.auto_recharge import AutoRecharge
-from domain.funds import CommitmentCycle
+from domain.funds import AllowanceCycle, CommitmentCycle
 from domain.ledger import Books, Posting
 from persistence.books import LoadedBooks
-from persistence.bulk import insert_rows
-from persistence.holds import save_holds
+from persistence.bulk import Writes
+from persistence.prepared import Prepared
 from persistence.tables.company import OFFICE
 from persistence.tables.funds import ALLOWANCE_CYCLE, BILLING_CYCLE, POSTING, WALLET, WALLET_CYCLE
 from persistence.tables.payments import AUTO_RECHARGE
@@ -23,32 +23,55 @@ from persistence.top_ups import insert_top_ups
 POSTING_COLUMNS = ("company_id", "office_id", *Posting._fields)
 
 
-async def save_funds(connection: AsyncConnection, loaded: LoadedBooks) -> None:
+_MOVED = (
+    *("ends_at", "closes_at", "closed_at"),
+    *("committed_micros", "balance_micros", "spent_micros", "expired_micros"),
+)
+_ALLOWED = ("usage_types", "committed_quantity", "spent_quantity", "reserved_quantity")
+
+
+def _row(table: Any, *keys: str) -> Any:
+    """The one row of a company with these keys."""
+    return and_(
+        table.c.company_id == bindparam("of_company"), *(table.c[key] == bindparam(f"of_{key}") for key in keys)
+    )
+
+
+def _update(table: Any, *names: str, keys: tuple[str, ...] = ("id",)) -> Prepared:
+    return Prepared(update(table).where(_row(table, *keys)).values({name: bindparam(name) for name in names}))
+
+
+_UNIVERSAL = _update(WALLET, "balance_micros", "reserved_micros")
+_RESERVED = _update(WALLET, "reserved_micros")
+_COMMITMENT = _update(WALLET_CYCLE, *_MOVED, keys=("wallet_id", "starts_at"))
+_ALLOWANCE = _update(ALLOWANCE_CYCLE, *_ALLOWED)
+_OFFICE = _update(OFFICE, "next_sequence", "renew_due_at", "watch_due_at")
+
+
+async def save_funds(connection: AsyncConnection, loaded: LoadedBooks, writes: Writes) -> None:
     """Cycles, balances, new top-ups and the office's counters: what the rules moved.
 
-    Charges refer to it, and postings to charges and top-ups.
+    Charges refer to what is new, and postings to charges and top-ups; what is there already is left to `writes`.
     """
     funds = loaded.books.funds
     company_id, office_id = funds.office.company_id, funds.office.id
     await _save_cycles(connection, loaded, company_id, office_id)
-    await _save_commitments(connection, loaded, company_id, office_id)
-    await _save_allowances(connection, loaded, company_id, office_id)
-    await connection.execute(
-        update(WALLET)
-        .where(WALLET.c.company_id == company_id, WALLET.c.id == funds.universal_wallet_id)
-        .values(balance_micros=funds.universal_micros, reserved_micros=funds.universal_reserved_micros)
-    )
-    for terms in loaded.changed_reservations():
-        mine = and_(WALLET.c.company_id == company_id, WALLET.c.id == terms.wallet_id)
-        await connection.execute(update(WALLET).where(mine).values(reserved_micros=terms.reserved_micros))
+    await _save_new_accounts(connection, loaded.books, company_id, office_id)
     if loaded.is_recharge_changed():
         await _save_recharge(connection, company_id, office_id, funds.recharge)
     await insert_top_ups(connection, loaded.books.new_top_ups)
-    await connection.execute(
-        update(OFFICE)
-        .where(OFFICE.c.company_id == company_id, OFFICE.c.id == office_id)
-        .values(next_sequence=funds.next_sequence, renew_due_at=funds.renew_due_at, watch_due_at=funds.watch_due_at)
-    )
+    mine = {"of_company": company_id}
+    balance = {"balance_micros": funds.universal_micros, "reserved_micros": funds.universal_reserved_micros}
+    writes.update(_UNIVERSAL, {**mine, "of_id": funds.universal_wallet_id, **balance})
+    for terms in loaded.changed_reservations():
+        writes.update(_RESERVED, {**mine, "of_id": terms.wallet_id, "reserved_micros": terms.reserved_micros})
+    for account in loaded.changed_commitments():
+        keys = {"of_wallet_id": account.wallet_id, "of_starts_at": account.starts_at}
+        writes.update(_COMMITMENT, {**mine, **keys, **_movable(account)})
+    for allowance in loaded.changed_allowances():
+        writes.update(_ALLOWANCE, {**mine, "of_id": allowance.id, **_allowed(allowance)})
+    counters = {name: getattr(funds, name) for name in ("next_sequence", "renew_due_at", "watch_due_at")}
+    writes.update(_OFFICE, {**mine, "of_id": office_id, **counters})
 
 
 async def _save_recharge(
@@ -61,12 +84,10 @@ async def _save_recharge(
     await connection.execute(statement.on_conflict_do_update(index_elements=list(keys), set_=values))
 
 
-async def save_postings(connection: AsyncConnection, books: Books) -> None:
-    """What refers to charges: postings, and holds that ended in one."""
+def insert_postings(writes: Writes, books: Books) -> None:
     office = books.funds.office
     rows = [[office.company_id, office.id, *posting] for posting in books.postings]
-    await insert_rows(connection, POSTING, POSTING_COLUMNS, rows)
-    await save_holds(connection, books)
+    writes.insert(POSTING, POSTING_COLUMNS, rows)
 
 
 async def _save_cycles(connection: AsyncConnection, loaded: LoadedBooks, company_id: UUID, office_id: UUID) -> None:
@@ -98,10 +119,8 @@ async def _save_cycles(connection: AsyncConnection, loaded: LoadedBooks, company
         )
 
 
-async def _save_commitments(
-    connection: AsyncConnection, loaded: LoadedBooks, company_id: UUID, office_id: UUID
-) -> None:
-    new = [
+async def _save_new_accounts(connection: AsyncConnection, books: Books, company_id: UUID, office_id: UUID) -> None:
+    accounts = [
         {
             "company_id": company_id,
             "wallet_id": item.wallet_id,
@@ -112,63 +131,28 @@ async def _save_commitments(
             "cadence": item.cadence.value,
             **_movable(item),
         }
-        for item in loaded.books.new_commitment_cycles
+        for item in books.new_commitment_cycles
     ]
-    if new:
-        await connection.execute(insert(WALLET_CYCLE), new)
-    for item in loaded.changed_commitments():
-        await connection.execute(
-            update(WALLET_CYCLE)
-            .where(
-                WALLET_CYCLE.c.company_id == company_id,
-                WALLET_CYCLE.c.wallet_id == item.wallet_id,
-                WALLET_CYCLE.c.starts_at == item.starts_at,
-            )
-            .values(**_movable(item))
-        )
-
-
-def _movable(item: CommitmentCycle) -> dict[str, Any]:
-    return {
-        "ends_at": item.ends_at,
-        "closes_at": item.closes_at,
-        "closed_at": item.closed_at,
-        "committed_micros": item.committed_micros,
-        "balance_micros": item.balance_micros,
-        "spent_micros": item.spent_micros,
-        "expired_micros": item.expired_micros,
-    }
-
-
-async def _save_allowances(connection: AsyncConnection, loaded: LoadedBooks, company_id: UUID, office_id: UUID) -> None:
-    new = [
+    if accounts:
+        await connection.execute(insert(WALLET_CYCLE), accounts)
+    allowances = [
         {
             "company_id": company_id,
             "id": item.id,
             "office_id": office_id,
             "service": item.service.value,
             "month": item.month.number,
-            "usage_types": sorted(item.usage_types),
-            "committed_quantity": item.committed_quantity,
-            "spent_quantity": item.spent_quantity,
-            "reserved_quantity": item.reserved_quantity,
+            **_allowed(item),
         }
-        for item in loaded.books.new_allowance_cycles
+        for item in books.new_allowance_cycles
     ]
-    if new:
-        await connection.execute(insert(ALLOWANCE_CYCLE), new)
-    changed = [
-        {
-            "row_id": item.id,
-            "usage_types": sorted(item.usage_types),
-            "committed_quantity": item.committed_quantity,
-            "spent_quantity": item.spent_quantity,
-            "reserved_quantity": item.reserved_quantity,
-        }
-        for item in loaded.changed_allowances()
-    ]
-    if changed:
-        mine = and_(ALLOWANCE_CYCLE.c.company_id == company_id, ALLOWANCE_CYCLE.c.id == bindparam("row_id"))
-        names = ("usage_types", "committed_quantity", "spent_quantity", "reserved_quantity")
-        values: dict[str, Any] = {name: bindparam(name) for name in names}
-        await connection.execute(update(ALLOWANCE_CYCLE).where(mine).values(values), changed)
+    if allowances:
+        await connection.execute(insert(ALLOWANCE_CYCLE), allowances)
+
+
+def _movable(item: CommitmentCycle) -> dict[str, Any]:
+    return {name: getattr(item, name) for name in _MOVED}
+
+
+def _allowed(item: AllowanceCycle) -> dict[str, Any]:
+    return {**{name: getattr(item, name) for name in _ALLOWED}, "usage_types": sorted(item.usage_types)}

@@ -26,6 +26,14 @@ class Session(asyncpg.Connection):  # type: ignore[misc] # the driver is not typ
     is_bound = False
     """Whether it is used for one company, under a role that sees no other."""
 
+    _is_citus: bool | None = None
+
+    async def is_citus(self) -> bool:
+        """Asked once a connection: there each statement has to name one table's shard, so none are put together."""
+        if self._is_citus is None:
+            self._is_citus = await self.fetchval("SELECT EXISTS (SELECT FROM pg_extension WHERE extname = 'citus')")
+        return self._is_citus
+
     async def execute(self, query: str, *args: Any, timeout: float | None = None) -> Any:  # noqa: ASYNC109 - the driver's
         if not self.preamble or not query.startswith("BEGIN"):
             return await super().execute(query, *args, timeout=timeout)

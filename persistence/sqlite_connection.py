@@ -8,11 +8,13 @@ the thread at work until it is done, and the task waiting for the thread.
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from time import perf_counter
 from typing import Any
 
 from aiosqlite import Connection, Cursor
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 _FIRST_ROWS = 256
 """That come along with the statement. A longer answer is fetched as whoever asked goes on."""
@@ -80,9 +82,33 @@ class OneTripCursor(Cursor):
         return self._cursor
 
 
+Work = tuple[str, Sequence[Any]]
+"""A statement, and its values; of one that writes, a list of rows of them."""
+
+
 class OneTripConnection(Connection):
     def cursor(self) -> Any:
         return OneTripCursor(self)
+
+    async def run_all(self, work: Sequence[Work]) -> list[tuple[list[Any], float]]:
+        """Several statements, one after the other: of each the rows, and the seconds it took."""
+
+        def run() -> list[tuple[list[Any], float]]:
+            answers = []
+            cursor = self._conn.cursor()
+            for text, values in work:
+                begun = perf_counter()
+                if values and isinstance(values[0], list):
+                    cursor.executemany(text, values)
+                    rows = []
+                else:
+                    rows = cursor.execute(text, values).fetchall()
+                answers.append((rows, perf_counter() - begun))
+            cursor.close()
+            return answers
+
+        answers: list[tuple[list[Any], float]] = await self._execute(run)  # type: ignore[no-untyped-call]
+        return answers
 
     def __del__(self) -> None:
         """A task that was broken off with its loop leaves its connection to the collector: nobody did anything wrong,
@@ -125,3 +151,11 @@ def _opened(kind: type[Connection], database: str, options: dict[str, Any]) -> C
     connection = kind(partial(sqlite3.connect, database, **options), _CHUNK)
     connection._thread.daemon = True  # as SQLAlchemy does with those it opens itself
     return connection
+
+
+def driver_of(connection: AsyncConnection) -> OneTripConnection:
+    """The driver's connection behind one of an SQLite engine."""
+    assert connection.sync_connection is not None
+    driver = connection.sync_connection.connection.driver_connection
+    assert isinstance(driver, OneTripConnection)
+    return driver

@@ -1,20 +1,22 @@
 """How long statements take, for whoever measures: told of each one, with its text and without its values.
 
-COPY goes past SQLAlchemy and is not told of; neither are the statements that begin and end a transaction.
+COPY is not told of; neither are the statements that begin and end a transaction.
 """
 
 from collections.abc import Callable
 from time import perf_counter
 from typing import Any, Literal
+from weakref import WeakKeyDictionary
 
-from sqlalchemy import event
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy import Engine, event
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 Use = Literal["read", "write"]
 OnStatement = Callable[[Use, str, float], None]
 """(use, text, seconds). A read that locks is a write: it waits as one."""
 
 _BEGUN = "_farebox_begun"
+_TOLD: WeakKeyDictionary[Engine, list[OnStatement]] = WeakKeyDictionary()
 
 
 def watch_statements(engine: AsyncEngine, told: OnStatement) -> None:
@@ -32,9 +34,16 @@ def watch_statements(engine: AsyncEngine, told: OnStatement) -> None:
         if begun is not None and failure.statement is not None:
             told(_use_of(failure.statement), failure.statement, perf_counter() - begun)
 
+    _TOLD.setdefault(engine.sync_engine, []).append(told)
     event.listen(engine.sync_engine, "before_cursor_execute", begin)
     event.listen(engine.sync_engine, "after_cursor_execute", end)
     event.listen(engine.sync_engine, "handle_error", fail)
+
+
+def tell_statement(connection: AsyncConnection, text: str, seconds: float) -> None:
+    """Of one that went past SQLAlchemy."""
+    for told in _TOLD.get(connection.engine.sync_engine, ()):
+        told(_use_of(text), text, seconds)
 
 
 def _use_of(text: str) -> Use:

@@ -12,8 +12,10 @@ from domain.ledger import Books
 from domain.works import UsedKey
 from persistence.activity import insert_activity
 from persistence.books import LoadedBooks, lock_books
+from persistence.bulk import Writes
+from persistence.holds import save_holds
 from persistence.rate_index import RateBooks
-from persistence.save_books import save_funds, save_postings
+from persistence.save_books import insert_postings, save_funds
 from persistence.save_news import save_news
 from persistence.tables.funds import IDEMPOTENCY_KEY, WALLET
 from persistence.tally import Tally
@@ -49,13 +51,21 @@ class Unit:
         return self._loaded.keys()
 
     async def save_books(self, books: Books) -> None:
-        await self._save_funds(books)
-        await save_postings(self._connection, books)
+        await self._save_postings(await self._save_funds(books), books)
 
-    async def _save_funds(self, books: Books) -> None:
-        await save_funds(self._connection, self._loaded[books.funds.office.id])
+    async def _save_funds(self, books: Books) -> Writes:
+        """What is new; the rest waits in what comes back, for `_save_postings`."""
+        writes = Writes(self._connection)
+        await save_funds(self._connection, self._loaded[books.funds.office.id], writes)
         self.tally.add_top_ups(books.new_top_ups)
         self._news_count += await save_news(self._connection, books)
+        return writes
+
+    async def _save_postings(self, writes: Writes, books: Books) -> None:
+        """Also what else waits, and then the holds: a captured one refers to its charge."""
+        insert_postings(writes, books)
+        await writes.send()
+        await save_holds(self._connection, books)
 
     async def find_wallet_office(self, wallet_id: UUID) -> UUID | None:
         mine = and_(WALLET.c.company_id == self._company_id, WALLET.c.id == wallet_id)

@@ -46,14 +46,16 @@ async def record_usage(
     scope = Scope.of(viewer)
     references = {event.office for event in events if event.office is not None}
     offices = await door.find_offices(viewer.company_id, references)
-    decisions: list[Decision] = [_unknown_office(event) for event in events]
-    for office_id in sorted({office for office in offices.values() if scope.covers(office)}):
-        places = [at for at, event in enumerate(events) if event.office and offices.get(event.office) == office_id]
+    places_of: dict[UUID | None, list[int]] = {}
+    for at, event in enumerate(events):
+        places_of.setdefault(offices.get(event.office) if event.office else None, []).append(at)
+    decided: dict[int, Decision] = {}
+    for office_id in sorted(office for office in places_of if office is not None and scope.covers(office)):
+        places = places_of[office_id]
         batch = [events[at] for at in places]
         story = partial(charge_office, door, scope, office_id, batch, now=now, is_backfill=is_backfill)
-        for at, decision in zip(places, await door.again(story), strict=True):
-            decisions[at] = decision
-    return decisions
+        decided |= zip(places, await door.again(story), strict=True)
+    return [decided.get(at) or _unknown_office(event) for at, event in enumerate(events)]
 
 
 async def charge_office(
