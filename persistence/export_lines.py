@@ -4,7 +4,7 @@ hundred. What the database leaves to Python stands between marks (see `persisten
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -62,16 +62,17 @@ async def stream_lines(connection: AsyncConnection, chosen: Selection) -> AsyncG
         [cost] = (await connection.execute(select(func.coalesce(func.sum(usage.c.cost_micros), 0)))).one()
         yield Lines(b"", 0, int(cost))
         statement = _lines(PostgresqlWords(), source, chosen)
-        async for data in _copied(connection, statement):
-            # A line has no line break of its own: what has one is left to Python, in digits.
-            yield Lines(data.replace(b"\n", LINE_END.encode()), data.count(b"\n"), 0)
+        async with aclosing(_copied(connection, statement)) as parts:
+            async for data in parts:
+                # A line has no line break of its own: what has one is left to Python, in digits.
+                yield Lines(data.replace(b"\n", LINE_END.encode()), data.count(b"\n"), 0)
 
 
 class _NotWanted(Exception):
     """Nobody reads on: the driver takes it for the end and has the server stop."""
 
 
-async def _copied(connection: AsyncConnection, statement: Select[Any]) -> AsyncIterator[bytes]:
+async def _copied(connection: AsyncConnection, statement: Select[Any]) -> AsyncGenerator[bytes, None]:
     """What COPY sends, in whole rows, as fast as it is taken."""
     query = statement.compile(dialect=connection.dialect, compile_kwargs={"render_postcompile": True})
     values = [query.params[name] for name in query.positiontup or ()]

@@ -89,15 +89,21 @@ def office_cell(name: str) -> str:
 
 
 def _of_one(chosen: Selection, office: Shown) -> Select[Any]:
-    constants = (quoted(office.cell), str(office.zone), str(office.watermark))
-    return select(
-        *(CHARGE.c[name] for name in ("id", "occurred_at", *_SHOWN)),
-        *(literal_column(sql).label(name) for name, sql in zip(_OF_OFFICE, constants, strict=True)),
-    ).where(
-        CHARGE.c.company_id == chosen.company_id,
-        CHARGE.c.office_id == office.id,
-        CHARGE.c.sequence < office.watermark,
-        *fitting(chosen.wanted),
+    types = ("text", "integer", "bigint")
+    values = (quoted(office.cell), office.zone, office.watermark)
+    constants = (f"CAST({value} AS {kind})" for value, kind in zip(values, types, strict=True))
+    return (
+        select(
+            *(CHARGE.c[name] for name in ("id", "occurred_at", *_SHOWN)),
+            *(literal_column(sql).label(name) for name, sql in zip(_OF_OFFICE, constants, strict=True)),
+        )
+        .where(
+            CHARGE.c.company_id == chosen.company_id,
+            CHARGE.c.office_id == office.id,
+            CHARGE.c.sequence < office.watermark,
+            *fitting(chosen.wanted),
+        )
+        .order_by(*_in_order(chosen))
     )
 
 
@@ -132,12 +138,16 @@ def ordered_keys(chosen: Selection) -> Select[Any]:
     Names no more than `MOST_NAMED` offices: each costs time whenever the statement is made, and PostgreSQL takes 32,767
     parameters.
     """
-    order = (CHARGE.c.occurred_at, CHARGE.c.id)
     return (
         select(CHARGE.c.id, CHARGE.c.occurred_at)
         .where(CHARGE.c.company_id == chosen.company_id, *fitting(chosen.wanted), *_range(chosen))
-        .order_by(*(column.desc() if chosen.is_descending else column.asc() for column in order))
+        .order_by(*_in_order(chosen))
     )
+
+
+def _in_order(chosen: Selection) -> list[ColumnElement[Any]]:
+    order = (CHARGE.c.occurred_at, CHARGE.c.id)
+    return [column.desc() if chosen.is_descending else column.asc() for column in order]
 
 
 def _is_by_party(chosen: Selection) -> bool:
