@@ -120,7 +120,10 @@ def _keys(chosen: Selection, offices: Sequence[Shown], *, is_sqlite: bool) -> An
 
 def _told_postgresql(offices: Sequence[Shown]) -> Any:
     kinds = (Uuid(), Text(), Integer(), BigInteger())
-    arrays = [bindparam(None, list(values), type_=ARRAY(kind)) for values, kind in zip(zip(*offices, strict=True), kinds, strict=True)]
+    arrays = [
+        bindparam(None, list(values), type_=ARRAY(kind))
+        for values, kind in zip(zip(*offices, strict=True), kinds, strict=True)
+    ]
     return func.unnest(*arrays).table_valued("office_id", *_OF_OFFICE).render_derived(name="told")
 
 

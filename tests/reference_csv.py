@@ -1,18 +1,12 @@
-"""The usage history as CSV: its columns, one line a record, and the whole file in chunks.
+"""The export written by hand, a row at a time and in Python alone: what the database's lines have to be, byte for byte."""
 
-Amounts, rates and words are those of the GraphQL list, to the last digit. docs/export.md says what each column means.
-"""
-
-from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import aclosing
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Select, and_, bindparam, select
 
-from api.usage_csv_details import COLUMNS as DETAIL_COLUMNS
-from api.usage_csv_details import address_cell, detail_cells
 from domain.catalogue import COMMITMENT_OF, RATE_UNITS, USAGE_UNITS, Direction, Service, WalletKind
 from domain.csv_cells import LINE_END, number_uri, text_cell
 from domain.explanation import sources_of
@@ -21,21 +15,12 @@ from domain.periods import YearMonth
 from domain.public_ids import IdKind, public_id
 from domain.usage_records import state_of
 from domain.waterfall import COMMITMENT_BIT, PLAN_BIT, UNIVERSAL_BIT
-from persistence.exports import Selection, stream_rows
-
-COLUMNS = (
-    *("Time", "Office", "Member", "Group", "Contact", "Service", "Usage type", "Direction", "Phone number"),
-    *("Duration seconds", "Quantity", "Unit", "Wallet sources", "Cost", "Currency", "Rate", "Rate unit"),
-    *("Minimum seconds", "Increment seconds", "Connection fee", "Destination", "List price", "Plan quantity"),
-    *("Plan amount", "Calling credits amount", "AI agent credits amount", "Universal credits amount"),
-    *("Billing month", "Booked late", "State", "From", "From URI", "To", "To URI"),
-    *DETAIL_COLUMNS,
-    *("Recorded time", "Record ID", "Reverses record ID", "Source", "Event ID"),
-)
-"""Names are kept for good, so that programs may read by them."""
-
-HEADER = (",".join(COLUMNS) + LINE_END).encode()
-CHUNK_BYTES = 65_536
+from persistence.database import Database
+from persistence.exports import Selection
+from persistence.tables.charging import CHARGE
+from persistence.tables.company import CONTACT, GROUP, MEMBER
+from persistence.usage_lines import COLUMNS
+from tests.reference_csv_details import address_cell, detail_cells
 
 _CACHED_NAMES = 16_384
 _name_cell = lru_cache(maxsize=_CACHED_NAMES)(text_cell)
@@ -45,34 +30,41 @@ _CALLING, _AI_AGENT = WalletKind.CALLING, WalletKind.AI_AGENT
 _COMMITMENTS = {service.value: kind for service, kind in COMMITMENT_OF.items()}
 
 AnyRow = Any
-"""A row of `persistence.exports.stream_rows`."""
+"""A row of `_ROWS`."""
 
 
-class RowsDiffer(Exception):
-    """The rows read are not those that were counted: the file would be wrong, and is broken off."""
+_SHOWN = (
+    *("id", "office_id", "sequence", "source", "event_id", "reverses_id", "occurred_at", "recorded_at", "month"),
+    *("is_booked_late", "service", "usage_type", "direction", "from_text", "from_number"),
+    *("to_text", "to_number", "duration_seconds", "quantity", "rate_nanos", "first_seconds"),
+    *("next_seconds", "connection_fee_micros", "destination", "list_price_micros", "cost_micros"),
+    *("plan_quantity", "plan_micros", "commitment_micros", "universal_micros", "sources", "details"),
+)
 
 
-async def csv_chunks(connection: AsyncConnection, chosen: Selection) -> AsyncGenerator[tuple[int, bytes], None]:
-    """The file, some 64 kB at a time, each with the number of rows so far.
+def _looked_up(table: Any, column: str, *, by: str) -> Any:
+    row = and_(table.c.company_id == bindparam("company_id"), table.c.id == CHARGE.c[by])
+    return select(table.c[column]).where(row).correlate(CHARGE).scalar_subquery()
 
-    Raises RowsDiffer instead of the last chunk when rows or sum are not what the selection promised.
-    """
+
+_ROWS: Select[Any] = select(
+    *(CHARGE.c[name] for name in _SHOWN),
+    _looked_up(MEMBER, "name", by="member_id").label("member_name"),
+    _looked_up(GROUP, "name", by="group_id").label("group_name"),
+    _looked_up(CONTACT, "name", by="contact_id").label("contact_name"),
+    _looked_up(CHARGE.alias("taken_back_by"), "sequence", by="reversed_by_id").label("taken_back_sequence"),
+).where(CHARGE.c.company_id == bindparam("company_id"))
+"""One row a record, with the names of who used it, and the number of the charge that took it back."""
+
+
+async def reference_file(database: Database, chosen: Selection) -> bytes:
+    """The whole file of a selection of a company, in memory."""
+    found = await database.rows(_ROWS, {"company_id": chosen.company_id})
     write = line_writer(chosen)
-    lines, size = [HEADER], len(HEADER)
-    row_count = cost_micros = 0
-    async with aclosing(stream_rows(connection, chosen)) as parts:
-        async for rows in parts:
-            part = "".join([write(row) for row in rows]).encode("utf-8", "replace")
-            row_count += len(rows)
-            cost_micros += sum([row.cost_micros for row in rows])
-            lines.append(part)
-            size += len(part)
-            if size >= CHUNK_BYTES:
-                yield row_count, b"".join(lines)
-                lines, size = [], 0
-    if (row_count, cost_micros) != (chosen.row_count, chosen.cost_micros):
-        raise RowsDiffer(f"{row_count} rows were read, {chosen.row_count} counted; or their cost differs.")
-    yield row_count, b"".join(lines)
+    rows = [row for row in found if row.office_id in chosen.offices]
+    rows = [row for row in rows if row.sequence < chosen.offices[row.office_id].watermark]
+    rows.sort(key=lambda row: (row.occurred_at, row.id), reverse=chosen.is_descending)
+    return "".join([",".join(COLUMNS) + LINE_END, *map(write, rows)]).encode("utf-8", "replace")
 
 
 def line_writer(chosen: Selection) -> Callable[[AnyRow], str]:
