@@ -17,6 +17,10 @@ LINE_END = "\r\n"
 
 _CACHED_NUMBERS = 65_536
 _MOST_CODE_DIGITS = 3
+_CODES = sorted(str(code) for code in COUNTRY_CODE_TO_REGION_CODE)
+SHORT_CODES = [code for code in _CODES if len(code) == 1]
+LONG_CODES = [code for code in _CODES if len(code) == 2]
+"""Calling codes of one and of two digits. None begins like another; all others have three."""
 
 _HARMLESS = re.compile(r"[A-Za-z](?:[A-Za-z0-9 _.:@+/-]*[A-Za-z0-9_.:@+/-])?")
 """Begins with a letter, so it is neither formula nor number; and nothing in it needs quotes."""

@@ -5,8 +5,7 @@ numbers that offices were about to draw at one moment say exactly which charges 
 again: what is recorded, charged late or taken back afterwards has a higher one.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,7 +13,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from pydantic import TypeAdapter
-from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, delete, func, insert, select
+from sqlalchemy import ColumnElement, Row, and_, delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.access import Scope, Viewer
@@ -22,23 +21,16 @@ from domain.activity import Change, act
 from domain.money import Micros, money_text
 from persistence.activity import insert_activity
 from persistence.database import Database
-from persistence.history import HistoryFilter, fitting, is_either_end, narrowed_offices, sum_history
+from persistence.history import HistoryFilter, narrowed_offices, sum_history
 from persistence.ids import new_id
-from persistence.tables.charging import CHARGE
-from persistence.tables.company import COMPANY, CONTACT, GROUP, MEMBER, OFFICE
+from persistence.tables.company import COMPANY, OFFICE
 from persistence.tables.exports import USAGE_EXPORT
 
 LINK_LIFE = timedelta(minutes=15)
 KEPT_AFTERWARDS = timedelta(days=1)
 """A link that has expired is told from one that never was for so long."""
-PART_ROWS = 100
-"""Read and written at once: 40 kB, and some five milliseconds in which nobody else is answered."""
 OFFICES_AT_ONCE = 1_000
 """Read in so many, so that others are answered between them."""
-CACHE_KIBIBYTES = 4_096
-"""Of SQLite, while it reads a file's rows. It sorts in so much memory too; what is more goes to a file of its own."""
-MOST_NAMED = 500
-"""Offices that a statement names. Of more, the whole company is looked through."""
 
 _FILTER = TypeAdapter(HistoryFilter)
 
@@ -194,101 +186,3 @@ async def _read_offices(connection: AsyncConnection, *conditions: ColumnElement[
 
 def _office(row: Any, watermark: int) -> Office:
     return Office(name=row.name, time_zone=ZoneInfo(row.time_zone), watermark=watermark)
-
-
-async def stream_rows(connection: AsyncConnection, chosen: Selection) -> AsyncGenerator[Sequence[Row[Any]], None]:
-    """Every row of the selection in its order, some at a time; never more of them than that are held.
-
-    Keys are put in order first: they are small, and where no index has them in order, the database sorts them on disk.
-    To be closed by whoever does not read to the end, while the connection is still his.
-    """
-    if not chosen.offices:
-        return
-    async with _tuned(connection):
-        reading = connection.stream(ordered_keys(chosen), execution_options={"yield_per": PART_ROWS})
-        async with reading as result:
-            async for keys in result.partitions():
-                ids = [key.id for key in keys if key.office_id in chosen.offices]
-                if rows := await _read_rows(connection, chosen, ids):
-                    yield rows
-
-
-async def _read_rows(connection: AsyncConnection, chosen: Selection, ids: Sequence[UUID]) -> Sequence[Row[Any]]:
-    """In the order of the ids, without those that were drawn when the file had been asked for already."""
-    found = await connection.execute(_ROWS, {"company_id": chosen.company_id, "ids": ids})
-    rows = {row.id: row for row in found if row.sequence < chosen.offices[row.office_id].watermark}
-    return [rows[row_id] for row_id in ids if row_id in rows]
-
-
-@asynccontextmanager
-async def _tuned(connection: AsyncConnection) -> AsyncIterator[None]:
-    """For a long read in order.
-
-    PostgreSQL would rather sort a big range on its disk than read it by the index that is in order, and compile for
-    seconds first. SQLite would sort in memory, and fill its cache with pages that are read once.
-    """
-    if connection.dialect.name == "postgresql":
-        await connection.execute(select(*(func.set_config(name, "off", True) for name in ("enable_sort", "jit"))))
-        yield
-        return
-    tuned = {"cache_size": f"-{CACHE_KIBIBYTES}", "temp_store": "FILE"}
-    before = {name: (await connection.exec_driver_sql(f"PRAGMA {name}")).scalar_one() for name in tuned}
-    await _set(connection, tuned)
-    try:
-        yield
-    finally:
-        await _set(connection, before)
-
-
-async def _set(connection: AsyncConnection, pragmas: Mapping[str, Any]) -> None:
-    for name, value in pragmas.items():
-        await connection.exec_driver_sql(f"PRAGMA {name} = {value}")
-
-
-def ordered_keys(chosen: Selection) -> Select[Any]:
-    """In order of (`occurred_at`, `id`): as an index has it for one office or party, else sorted.
-
-    Also finds keys of offices that are not in the file, and of what came after it. Names no more than `MOST_NAMED`
-    offices: each costs time whenever the statement is made, and PostgreSQL takes 32,767 parameters.
-    """
-    order = (CHARGE.c.occurred_at, CHARGE.c.id)
-    return (
-        select(CHARGE.c.id, CHARGE.c.office_id)
-        .where(CHARGE.c.company_id == chosen.company_id, *fitting(chosen.wanted), *_range(chosen))
-        .order_by(*(column.desc() if chosen.is_descending else column.asc() for column in order))
-    )
-
-
-def _range(chosen: Selection) -> list[ColumnElement[bool]]:
-    """What leads to the rows by an index. A party's own index is better than the offices'."""
-    wanted, offices = chosen.wanted, chosen.offices
-    if wanted.phone_number is not None:
-        return [is_either_end(wanted.phone_number)]
-    if wanted.member_id or wanted.group_id or wanted.contact_id or len(offices) > MOST_NAMED:
-        return []
-    first, *others = offices
-    return [CHARGE.c.office_id.in_(list(offices)) if others else CHARGE.c.office_id == first]
-
-
-_SHOWN = (
-    *("id", "office_id", "sequence", "source", "event_id", "reverses_id", "occurred_at", "recorded_at", "month"),
-    *("is_booked_late", "service", "usage_type", "direction", "from_text", "from_number"),
-    *("to_text", "to_number", "duration_seconds", "quantity", "rate_nanos", "first_seconds"),
-    *("next_seconds", "connection_fee_micros", "destination", "list_price_micros", "cost_micros"),
-    *("plan_quantity", "plan_micros", "commitment_micros", "universal_micros", "sources", "details"),
-)
-
-
-def _looked_up(table: Any, column: str, *, by: str) -> Any:
-    row = and_(table.c.company_id == bindparam("company_id"), table.c.id == CHARGE.c[by])
-    return select(table.c[column]).where(row).correlate(CHARGE).scalar_subquery()
-
-
-_ROWS: Select[Any] = select(
-    *(CHARGE.c[name] for name in _SHOWN),
-    _looked_up(MEMBER, "name", by="member_id").label("member_name"),
-    _looked_up(GROUP, "name", by="group_id").label("group_name"),
-    _looked_up(CONTACT, "name", by="contact_id").label("contact_name"),
-    _looked_up(CHARGE.alias("taken_back_by"), "sequence", by="reversed_by_id").label("taken_back_sequence"),
-).where(CHARGE.c.company_id == bindparam("company_id"), CHARGE.c.id.in_(bindparam("ids", expanding=True)))
-"""One row a record, with the names of who used it, and the number of the charge that took it back."""

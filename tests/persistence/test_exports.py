@@ -1,37 +1,43 @@
 """The rows of an export: in order over all its offices, from a statement that stays small however many they are."""
 
-from collections.abc import Sequence
-from datetime import timedelta
-from typing import Any
+from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
 
 import pytest
-from sqlalchemy import Row
 
 from domain.access import Role, Scope
-from persistence import exports
+from persistence import export_lines, export_rows
 from persistence.database import Database
-from persistence.exports import Office, Selection, ordered_keys, select_rows, stream_rows
+from persistence.export_lines import stream_lines
+from persistence.export_rows import ordered_keys
+from persistence.exports import Office, Selection, select_rows
 from persistence.history import HistoryFilter
+from persistence.usage_lines import COLUMNS
 from tests.world import START, World, call, office
 
 SLUGS = ("hq", "berlin", "lima")
 
 
-async def _read(database: Database, chosen: Selection) -> Sequence[Row[Any]]:
+async def _read(database: Database, chosen: Selection) -> list[str]:
+    """The lines, once their number and cost are the sums that come with them."""
     async with database.snapshot() as connection:
-        return [row async for part in stream_rows(connection, chosen) for row in part]
+        parts = [part async for part in stream_lines(connection, chosen)]
+    lines = b"".join(part.text for part in parts).decode().split("\r\n")[:-1]
+    assert sum(part.row_count for part in parts) == len(lines) == chosen.row_count
+    assert sum(part.cost_micros for part in parts) == chosen.cost_micros
+    return lines
 
 
-@pytest.mark.parametrize("most_named", [0, 500])
+@pytest.mark.parametrize(("most_named", "most_merged"), [(0, 0), (500, 0), (500, 32)])
 @pytest.mark.parametrize("is_descending", [False, True])
 async def test_rows_of_several_offices_are_in_one_order(
-    database: Database, monkeypatch: pytest.MonkeyPatch, most_named: int, is_descending: bool
+    database: Database, monkeypatch: pytest.MonkeyPatch, most_named: int, most_merged: int, is_descending: bool
 ) -> None:
-    """Whether offices are named or all of the company is looked through; with ties, and more than a part."""
-    monkeypatch.setattr(exports, "MOST_NAMED", most_named)
-    monkeypatch.setattr(exports, "PART_ROWS", 7)
+    """Whether offices are merged, named, or all of the company is looked through; with ties, and more than a part."""
+    monkeypatch.setattr(export_rows, "MOST_NAMED", most_named)
+    monkeypatch.setattr(export_rows, "MOST_MERGED", most_merged)
+    monkeypatch.setattr(export_lines, "PART_ROWS", 7)
     world = await World(database).set_up(office(), *(office(slug, phone_numbers=()) for slug in SLUGS[1:]))
     world.now = START + timedelta(days=1)
     await world.record(*(call(f"c-{n}", START + timedelta(minutes=n * 7 % 20), office=SLUGS[n % 3]) for n in range(60)))
@@ -42,10 +48,10 @@ async def test_rows_of_several_offices_are_in_one_order(
             connection, Scope.of(viewer), wanted=HistoryFilter(), is_descending=is_descending, now=world.now
         )
     await world.record(*(call(f"later-{n}", START, office=SLUGS[n]) for n in range(3)))
-    rows = await _read(database, chosen)
-    keys = [(row.occurred_at, row.id) for row in rows]
-    assert len(rows) == chosen.row_count == 40
-    assert {row.office_id for row in rows} == mine
+    lines = [dict(zip(COLUMNS, line.split(","), strict=True)) for line in await _read(database, chosen)]
+    keys = [(datetime.fromisoformat(line["Time"]), line["Record ID"]) for line in lines]
+    assert len(lines) == chosen.row_count == 40
+    assert {line["Event ID"] for line in lines} == {f"c-{n}" for n in range(60) if n % 3 != 1}
     assert keys == sorted(keys, reverse=is_descending)
 
 

@@ -9,12 +9,6 @@ from domain.money import decimal_text
 from domain.usage import FaxStatus, MessageStatus
 from domain.usage_records import AI_AGENT_MODES
 
-COLUMNS = (
-    *("Transaction ID", "Country", "Region", "City", "Billed seconds", "Quality"),
-    *("Segments", "Encoding", "Media count", "Delivery status"),
-    *("Fax line", "Pages", "Fax status"),
-    *("AI agent mode", "Skills", "Actions", "Channel", "Sessions"),
-)
 BETWEEN = "; "
 """Between the skills, and between the actions, of one session."""
 
