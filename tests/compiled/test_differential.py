@@ -83,7 +83,10 @@ def _document(asked: random.Random) -> str:
 async def _run(document: Any, variables: Any, seed: int, **options: Any) -> tuple[Any, Any, Any]:
     context = Context(seed)
     found = execute(CORE, document, context_value=context, variable_values=variables, **options)
-    result = found if isinstance(found, ExecutionResult) else await found
+    try:
+        result = found if isinstance(found, ExecutionResult) else await found
+    except asyncio.CancelledError:  # a plain loader's future, broken off with a sibling that waited for the same
+        return "cancelled", [], context.told
     for _ in range(4):  # what is settled in the background
         await asyncio.sleep(0)
     return result.data, [error.formatted for error in result.errors or ()], context.told
