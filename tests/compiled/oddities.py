@@ -34,13 +34,13 @@ SCALARS: dict[object, Any] = {
 @strawberry.enum
 class Colour(enum.Enum):
     RED = "red"
-    GREEN = "green"
+    GREEN = strawberry.enum_value("green", name="VERT")
 
 
 @strawberry.enum
 class Size(enum.StrEnum):
     SMALL = "small"
-    LARGE = strawberry.enum_value("large", name="BIG")
+    LARGE = "large"
 
 
 @strawberry.interface
