@@ -98,4 +98,4 @@ def _ask_the_idle_alone(engine: AsyncEngine) -> None:
         is_fresh = monotonic() - session.used_at < FRESH_SECONDS and not session.is_closed()
         return is_fresh or answers(connection)
 
-    dialect.do_ping = answers_still  # type: ignore[method-assign]
+    dialect.do_ping = answers_still  # type: ignore[method-assign, assignment]
