@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import TypeVar
 from uuid import UUID
 
-from sqlalchemy import and_, select
+from sqlalchemy import and_, bindparam, select
 from sqlalchemy.exc import DBAPIError
 
 from domain.alerts import Cause
@@ -61,6 +61,9 @@ RETRIED_STATES = frozenset({"40001", "40P01", "23505"})
 """Serialization failure, deadlock, and a key that somebody else claimed in between."""
 RETRIED_MESSAGES = ("database is locked", "UNIQUE constraint failed")
 """The same, as SQLite says it."""
+
+
+_OFFICES = select(OFFICE.c.id, OFFICE.c.slug).where(OFFICE.c.company_id == bindparam("company"))
 
 
 class UnitOfWork(ChargingWork, FundingWork, HoldingWork, RefundingWork, WatchingWork, WebhookingWork):
@@ -128,12 +131,11 @@ class Begin:
     ) -> Mapping[OfficeReference, UUID]:
         if not references:
             return {}
+        asked = [reference.phone_number for reference in references if reference.phone_number]
         database = self._database.of(company_id)
-        statement = select(OFFICE.c.id, OFFICE.c.slug).where(OFFICE.c.company_id == company_id)
-        offices = await database.rows(statement)
+        offices = await database.rows(_OFFICES, {"company": company_id})
         ids = {row.id for row in offices}
         slugs = {row.slug: row.id for row in offices}
-        asked = [reference.phone_number for reference in references if reference.phone_number]
         numbers: dict[str, UUID] = {}
         if asked:
             table = OFFICE_NUMBER

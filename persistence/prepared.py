@@ -28,7 +28,7 @@ from persistence.statements import tell_statement
 Values = Mapping[str, Any]
 Convert = Callable[[Any], Any] | None
 _POSTGRESQL: Dialect = postgresql()  # type: ignore[no-untyped-call]
-_SQLITE: Dialect = sqlite()  # type: ignore[no-untyped-call]
+_SQLITE: Dialect = sqlite()
 _PLACE = re.compile(r"\$(\d+)")
 
 

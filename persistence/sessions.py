@@ -5,15 +5,18 @@ no parameters: a company's id is written out by the UUID itself, never taken fro
 """
 
 import math
+from time import monotonic
 from typing import Any
 from uuid import UUID
 
 import asyncpg
+from sqlalchemy import event
 from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 WAIT_SECONDS = 30
 CONNECT_SECONDS = 10
+FRESH_SECONDS = 1.0
 """A PostgreSQL that takes connections and says nothing is given up after that."""
 COMPANY_SETTING = "farebox.company"
 """What the policies of row-level security compare `company_id` with."""
@@ -26,6 +29,8 @@ class Session(asyncpg.Connection):  # type: ignore[misc] # the driver is not typ
     is_bound = False
     """Whether it is used for one company, under a role that sees no other."""
 
+    used_at = -math.inf
+    """By the monotonic clock, when it was last given back."""
     _is_citus: bool | None = None
 
     async def is_citus(self) -> bool:
@@ -64,7 +69,7 @@ def postgresql_engine(url: URL, *, pool_size: int, statement_seconds: float | No
     if statement_seconds is not None:
         options["server_settings"] = {"statement_timeout": str(math.ceil(statement_seconds * 1000))}
     # No engine ever tells the values of a statement in an error: they are phone numbers and names.
-    return create_async_engine(
+    engine = create_async_engine(
         url,
         pool_size=pool_size,
         max_overflow=0,
@@ -73,3 +78,24 @@ def postgresql_engine(url: URL, *, pool_size: int, statement_seconds: float | No
         hide_parameters=True,
         connect_args=options,
     )
+    _ask_the_idle_alone(engine)
+    return engine
+
+
+def _ask_the_idle_alone(engine: AsyncEngine) -> None:
+    """Whether a connection still answers is asked in a transaction of three trips, before each use. One that was used a
+    moment ago does, unless the driver already saw it end."""
+    pool, dialect = engine.sync_engine.pool, engine.sync_engine.dialect
+    answers = dialect.do_ping
+
+    @event.listens_for(pool, "checkin")
+    def note(connection: Any, _record: Any) -> None:
+        if connection is not None:
+            connection.driver_connection.used_at = monotonic()
+
+    def answers_still(connection: Any) -> bool:
+        session = connection.driver_connection
+        is_fresh = monotonic() - session.used_at < FRESH_SECONDS and not session.is_closed()
+        return is_fresh or answers(connection)
+
+    dialect.do_ping = answers_still  # type: ignore[method-assign, assignment]
