@@ -13,9 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from persistence.export_rows import Source, source_of
 from persistence.exports import Selection
-from persistence.line_words import PostgresqlWords, SqliteWords, Words
+from persistence.line_words import Constant, PostgresqlWords, SqliteWords, Words, quoted
 from persistence.sessions import session_of
-from persistence.usage_lines import LINE_END, Row, end_cell, line_of
+from persistence.usage_lines import LINE_END, Row, columns_of, end_cell, line_of
 from persistence.zone_offsets import local_text
 
 PART_ROWS = 200
@@ -51,7 +51,7 @@ async def stream_lines(connection: AsyncConnection, chosen: Selection) -> AsyncG
     source = source_of(chosen, zones_of(chosen), is_sqlite=is_sqlite)
     async with _tuned(connection):
         if is_sqlite:
-            statement = _lines(SqliteWords(), source, chosen, "usage.cost_micros")
+            statement = _lines(SqliteWords(), source, chosen)
             async with connection.stream(statement, execution_options={"yield_per": PART_ROWS}) as result:
                 async for rows in result.partitions():
                     lines, costs = zip(*rows, strict=True)
@@ -86,7 +86,7 @@ async def _copied(connection: AsyncConnection, statement: Select[Any]) -> AsyncG
 
     async def copy() -> None:
         try:
-            await session_of(connection).copy_from_query(str(query), *values, output=take)
+            await session_of(connection).copy_from_query(str(query), *values, output=take, delimiter=",", null="")
         finally:
             if is_wanted:
                 await ahead.put(None)
@@ -104,7 +104,8 @@ async def _copied(connection: AsyncConnection, statement: Select[Any]) -> AsyncG
             await copying
 
 
-def _lines(words: Words, source: Source, chosen: Selection, *more: str) -> Select[Any]:
+def _lines(words: Words, source: Source, chosen: Selection) -> Select[Any]:
+    """A column for every cell, which COPY puts commas between; SQLite is faster with a whole line, and its cost."""
     zones = zones_of(chosen)
     row = Row(
         occurred=local_text(words, "usage.occurred_at", "usage.zone", zones, chosen.as_of),
@@ -123,8 +124,13 @@ def _lines(words: Words, source: Source, chosen: Selection, *more: str) -> Selec
         layer = select(usage, *(literal_column(sql).label(f"said_{name}") for name, sql in twice.items()))
         usage = _ordered(layer, usage, chosen).offset(literal_column("0")).subquery("usage")
         row = row._replace(**{name: f"usage.said_{name}" for name in twice})
-    line = select(literal_column(line_of(words, row, chosen.currency)), *map(literal_column, more)).select_from(usage)
-    return line if source.is_ordered else _ordered(line, usage, chosen)
+        cells = columns_of(words, row, chosen.currency)
+    else:
+        cells = [line_of(words, row, chosen.currency), "usage.cost_micros"]
+    said = [quoted(cell) if isinstance(cell, Constant) else cell for cell in cells]
+    columns: list[Any] = [literal_column(sql).label(f"cell_{at}") for at, sql in enumerate(said)]
+    lines = select(*columns).select_from(usage)
+    return lines if source.is_ordered else _ordered(lines, usage, chosen)
 
 
 def _ordered(statement: Select[Any], usage: Any, chosen: Selection) -> Select[Any]:

@@ -47,7 +47,7 @@ _SHOWN = (
     *("plan_quantity", "plan_micros", "commitment_micros", "universal_micros", "sources", "details"),
 )
 _OF_OFFICE = ("office_cell", "zone", "watermark")
-_PLAIN = re.compile(r"[A-Za-z0-9 _.,:;@+/\"'-]+")
+_PLAIN = re.compile(r"[A-Za-z0-9 _.:@+/-]+")
 
 
 class Source(NamedTuple):
@@ -119,11 +119,9 @@ def _keys(chosen: Selection, offices: Sequence[Shown], *, is_sqlite: bool) -> An
 
 
 def _told_postgresql(offices: Sequence[Shown]) -> Any:
-    kinds = (Uuid(), Text(), Integer(), BigInteger())
-    arrays = [
-        bindparam(None, list(values), type_=ARRAY(kind))
-        for values, kind in zip(zip(*offices, strict=True), kinds, strict=True)
-    ]
+    kinds: list[Any] = [Uuid(), Text(), Integer(), BigInteger()]
+    values = zip(zip(*offices, strict=True), kinds, strict=True)
+    arrays: list[Any] = [bindparam(None, list(each), type_=ARRAY(kind)) for each, kind in values]
     return func.unnest(*arrays).table_valued("office_id", *_OF_OFFICE).render_derived(name="told")
 
 
@@ -131,7 +129,9 @@ def _told_sqlite(offices: Sequence[Shown]) -> Any:
     """In a query that is not taken apart SQLite makes an index of them."""
     told = orjson.dumps([(office.id.hex.upper(), *office[1:]) for office in offices]).decode()
     each = func.json_each(bindparam(None, told, type_=Text())).table_valued("value", name="each")
-    parts = [literal_column(f"value ->> {at}").label(name) for at, name in enumerate(("office_id", *_OF_OFFICE))]
+    parts: list[Any] = [
+        literal_column(f"value ->> {at}").label(name) for at, name in enumerate(("office_id", *_OF_OFFICE))
+    ]
     return select(*parts).select_from(each).limit(literal_column("-1")).subquery("told")
 
 

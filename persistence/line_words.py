@@ -6,7 +6,6 @@ stands between two marks, as hexadecimal digits. So is a moment that lies where 
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta, timezone
-from itertools import groupby
 from typing import Protocol
 
 from domain.csv_cells import LONG_CODES, SHORT_CODES
@@ -55,9 +54,12 @@ def quoted(text: str) -> str:
 def merged(parts: Iterable[Part]) -> list[Part]:
     """Neighbouring constants as one."""
     found: list[Part] = []
-    for is_constant, some in groupby(parts, lambda part: isinstance(part, Constant)):
-        found += [Constant("".join(some))] if is_constant else some
-    return [part for part in found if part]
+    for part in parts:
+        if found and isinstance(part, Constant) and isinstance(found[-1], Constant):
+            found[-1] = Constant(found[-1] + part)
+        elif part:
+            found.append(part)
+    return found
 
 
 def shown_number(number: str) -> str:
@@ -79,18 +81,14 @@ def offset_text(offset: timedelta) -> str:
 
 class PostgresqlWords:
     is_layered = True
-    _MOST_ARGUMENTS = 90
     _HARMLESS = (
         f"^(?:[A-Za-z](?:[{_SAFE}]*[{_SAFE_END}])?|[1-9][0-9]{{0,10}}"
         f"|[0-9][{_SAFE}]*[{_IN_NO_NUMBER}](?:[{_SAFE}]*[{_SAFE_END}])?)$"
     )
 
     def joined(self, parts: Sequence[Part]) -> str:
-        said = [quoted(part) if isinstance(part, Constant) else part for part in merged(parts)]
-        if len(said) <= self._MOST_ARGUMENTS:
-            return f"concat({', '.join(said)})"
-        some = [said[at : at + self._MOST_ARGUMENTS] for at in range(0, len(said), self._MOST_ARGUMENTS)]
-        return f"concat({', '.join('concat(' + ', '.join(part) + ')' for part in some)})"
+        said = (quoted(part) if isinstance(part, Constant) else part for part in merged(parts))
+        return f"concat({', '.join(said)})"
 
     def hexadecimal(self, id_: str) -> str:
         return f"encode(uuid_send({id_}), 'hex')"
@@ -112,7 +110,7 @@ class PostgresqlWords:
 
     def list_of_json(self, json: str, name: str, between: str) -> str:
         elements = f"jsonb_array_elements_text({json} -> {quoted(name)}) WITH ORDINALITY AS element(value, place)"
-        found = f"(SELECT string_agg(value, {quoted(between)} ORDER BY place) FROM {elements})"
+        found = f"(SELECT string_agg(value, {quoted(between)} ORDER BY place) FROM {elements})"  # noqa: S608 - our own names
         return f"CASE WHEN jsonb_typeof({json} -> {quoted(name)}) = 'array' THEN {found} END"
 
     def moment(self, moment: datetime) -> str:
@@ -163,7 +161,7 @@ class SqliteWords:
         return f"({json} ->> {quoted('.'.join(('$', *path)))})"
 
     def list_of_json(self, json: str, name: str, between: str) -> str:
-        return f"(SELECT group_concat(value, {quoted(between)}) FROM json_each({json}, {quoted(f'$.{name}')}))"
+        return f"(SELECT group_concat(value, {quoted(between)}) FROM json_each({json}, {quoted(f'$.{name}')}))"  # noqa: S608 - our own names
 
     def moment(self, moment: datetime) -> str:
         return str((moment - EPOCH) // MICROSECOND)

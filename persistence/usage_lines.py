@@ -62,11 +62,27 @@ def _address(words: Words, text: str, number: str) -> str:
     return f"CASE WHEN {number} <> '' THEN {shown_number(number)} ELSE {words.cell(text)} END"
 
 
+def columns_of(words: Words, row: Row, currency: str) -> list[Part]:
+    """SQL of every cell."""
+    before, after = _around_details(words, row, currency)
+    each = {service: _details(words, row, service) for service in Service}
+    details = [
+        _per_service({service: cells[at] for service, cells in each.items() if cells[at]})
+        for at in range(len(COLUMNS) - len(before) - len(after))
+    ]
+    return [*before, *details, *after]
+
+
 def line_of(words: Words, row: Row, currency: str) -> str:
-    """SQL of a line, its end included but for the last two characters."""
-    cells = [*_who(words, row), *_money(words, currency), *_booking(words, row), *_ends(row)]
+    """SQL of a line as one text, without its end."""
+    before, after = _around_details(words, row, currency)
     details = _per_service({service: words.joined(_parts(_details(words, row, service))) for service in Service})
-    return words.joined(_parts([*cells, details, *_origin(words, row)]))
+    return words.joined(_parts([*before, details, *after]))
+
+
+def _around_details(words: Words, row: Row, currency: str) -> tuple[list[Part], list[Part]]:
+    before = [*_who(words, row), *_money(words, currency), *_booking(words, row), *_ends(row)]
+    return before, _origin(words, row)
 
 
 def _parts(cells: Sequence[Part]) -> list[Part]:

@@ -1,4 +1,4 @@
-"""The export written by hand, a row at a time and in Python alone: what the database's lines have to be, byte for byte."""
+"""The export written by hand, a row at a time and in Python: what the databases' lines have to be, byte for byte."""
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
