@@ -1,5 +1,6 @@
 """A GraphQL document that was read: its operations, and which of them carries a batch."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -21,6 +22,9 @@ from compiled import Prepared
 BATCH_FIELDS = frozenset({"recordUsage", "syncDirectory"})
 """Mutations that carry a batch, in the variables or written out in the document."""
 
+COMPILED_FROM = 3
+"""From which run on: to compile an operation takes as long as some five runs without."""
+
 
 @dataclass(frozen=True, slots=True)
 class Document:
@@ -35,6 +39,8 @@ class Document:
     """Those that were measured, from where they are spread."""
     _prepared: dict[int, Prepared] = field(default_factory=dict, compare=False, repr=False)
     """Of operations that were run, as for the measures."""
+    _runs: Counter[int] = field(default_factory=Counter, compare=False, repr=False)
+    """Of operations that are not compiled yet."""
 
     @classmethod
     def of(cls, tree: DocumentNode) -> "Document":
@@ -65,11 +71,13 @@ class Document:
             found = self._measures[id(operation)] = measure(operation, self.fragments, self._fragments)
         return found
 
-    def prepared(self, operation: OperationDefinitionNode) -> Prepared:
-        """What is compiled for it, kept as long as the document."""
+    def prepared(self, operation: OperationDefinitionNode) -> Prepared | None:
+        """What is compiled for it, kept as long as the document; None while it was not run often enough."""
         found = self._prepared.get(id(operation))
         if found is None:
-            found = self._prepared[id(operation)] = Prepared(operation)
+            self._runs[id(operation)] += 1
+            if self._runs[id(operation)] >= COMPILED_FROM:
+                found = self._prepared[id(operation)] = Prepared(operation)
         return found
 
     def parts(self) -> Iterator[Measure]:

@@ -79,9 +79,7 @@ class Operations:
             "hide_suggestions": True,
         }
         self._executor_class = schema.execution_context_class
-        self._is_compiled = is_compiled
-        if is_compiled:
-            self._executor_class = compiled_executor(schema.execution_context_class)
+        self._compiled_class = compiled_executor(self._executor_class) if is_compiled else None
         self.throttle = Throttle(schema, limits)
         self._turn = asyncio.Semaphore(EVENTS_AT_ONCE)
 
@@ -179,6 +177,9 @@ class Operations:
             raise run.refused(503, told, Code.TIMEOUT) from None
 
     async def _executed(self, operation: Operation, viewer: Viewer, event: object) -> ExecutionResult:
+        executor_class, options = self._executor_class, self._options
+        if self._compiled_class and (prepared := operation.document.prepared(operation.node)):
+            executor_class, options = self._compiled_class, options | {"prepared": prepared}
         result: ExecutionResult | Awaitable[ExecutionResult] = execute(
             self._schema,
             operation.document.tree,
@@ -186,9 +187,8 @@ class Operations:
             context_value=self._context_for(viewer),
             variable_values=operation.variables,
             operation_name=operation.name,
-            executor_class=self._executor_class,
-            **({"prepared": operation.document.prepared(operation.node)} if self._is_compiled else {}),
-            **self._options,
+            executor_class=executor_class,
+            **options,
         )
         return await result if isawaitable(result) else result
 

@@ -17,6 +17,7 @@ from sqlalchemy import text
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from api import document
 from api.demo import load_demo
 from persistence.begin import Begin
 from persistence.database import Database
@@ -26,6 +27,7 @@ from tests.compiled_once import compile_once
 from tests.postgresql import postgresql_server
 
 compile_once()
+document.COMPILED_FROM = 1  # so that whatever is asked in a test is answered by compiled functions
 
 settings.register_profile(
     "suite",
