@@ -18,10 +18,11 @@ WRITES_AT_ONCE = 64
 WRITES_WAIT = 5
 """How many times longer than a query a mutation may wait: it is worth more to whoever sent it."""
 READS_BESIDE_WRITES = 2
-"""So few queries go on to begin while a mutation is being done. An answer of a hundred records keeps the process busy
-for milliseconds at a time, and a mutation needs it a dozen times."""
+"""So few queries go on to begin while mutations are being done, one upon the other. An answer of a hundred records
+keeps the process busy for milliseconds at a time, and a mutation needs it a dozen times."""
 GIVE_WAY_SECONDS = 0.03
-"""So long a query waits with what it has read while a mutation is being done; most are done by then."""
+"""So long no query begins, and one that has begun waits with what it has read, while a mutation is being done; most
+are done by then."""
 _WEIGHT = 0.1
 """Of the last operation in how long one takes."""
 
@@ -63,6 +64,7 @@ class Lane:
         self.calm = asyncio.Event()
         """Nothing is running."""
         self.calm.set()
+        self._busy_since = 0.0
         self.waiting = 0
         self.refused = 0
         """Since the start."""
@@ -71,9 +73,12 @@ class Lane:
 
     @property
     def places(self) -> int:
-        if any(lane.running for lane in self._gives_way_to):
-            return min(self._at_once, READS_BESIDE_WRITES)
-        return self._at_once
+        busy = [lane for lane in self._gives_way_to if lane.running]
+        if not busy:
+            return self._at_once
+        if any(self._clock() - lane._busy_since < GIVE_WAY_SECONDS for lane in busy):
+            return 0
+        return min(self._at_once, READS_BESIDE_WRITES)
 
     @property
     def is_full(self) -> bool:
@@ -88,7 +93,7 @@ class Lane:
             return 0
         mine = len(self._lines.get(who, ()))
         ahead = mine + sum(min(len(line), mine + 1) for other, line in self._lines.items() if other != who)
-        return (ahead + 1) * self._seconds / self.places
+        return (ahead + 1) * self._seconds / (self.places or self._at_once)
 
     def check(self, who: Hashable) -> None:
         """Raises Busy when there is no point in standing in line."""
@@ -140,8 +145,12 @@ class Lane:
             self._lines.pop(who, None)
 
     def _enter(self, who: Hashable) -> None:
+        if not self.running:
+            self._busy_since = self._clock()
+            self.calm.clear()
+            for lane in self._behind:
+                asyncio.get_running_loop().call_later(GIVE_WAY_SECONDS, lane._let_in)
         self.running += 1
-        self.calm.clear()
         self._running_of[who] += 1
 
     def _leave(self, who: Hashable) -> None:

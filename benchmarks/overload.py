@@ -11,12 +11,13 @@ import asyncio
 import json
 import random
 import statistics
+import sys
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,8 @@ RECORDS = 2_000
 CALLERS = 50
 CAPACITY_SECONDS, CALM_SECONDS, LOAD_SECONDS = 6.0, 6.0, 15.0
 REPORTS_A_SECOND = 5
+BEGIN_SECONDS = 4.0
+"""Until a process of its own has begun to report."""
 KEPT_SECONDS = 3.0
 """The server keeps a connection for five."""
 PATIENCE = 10.0
@@ -68,8 +71,8 @@ class Told:
 class Client:
     """The least that speaks HTTP, so that the server is what is measured. Connections are kept."""
 
-    def __init__(self, server: Server) -> None:
-        self._server = server
+    def __init__(self, port: int) -> None:
+        self._port = port
         self._idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter, float]] = []
 
     async def _connection(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -78,13 +81,13 @@ class Client:
             if time.monotonic() - at < KEPT_SECONDS:
                 return reader, writer
             writer.close()
-        return await asyncio.open_connection("127.0.0.1", self._server.port)
+        return await asyncio.open_connection("127.0.0.1", self._port)
 
     async def post(self, token: str, query: str, variables: Any = None) -> str:
         """`answered`, or the code of the refusal, or what went wrong."""
         body = json.dumps({"query": query, "variables": variables}).encode()
         head = (
-            f"POST /graphql HTTP/1.1\r\nHost: 127.0.0.1:{self._server.port}\r\nAuthorization: Bearer {token}\r\n"
+            f"POST /graphql HTTP/1.1\r\nHost: 127.0.0.1:{self._port}\r\nAuthorization: Bearer {token}\r\n"
             f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
         )
         reader, writer = await self._connection()
@@ -108,7 +111,12 @@ async def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--times", type=float, default=4.0)
     parser.add_argument("--postgresql", action="store_true")
+    parser.add_argument("--report", nargs=2, type=float, metavar=("PORT", "SECONDS"), help=argparse.SUPPRESS)
     asked = parser.parse_args()
+    if asked.report:
+        port, seconds = asked.report
+        print(json.dumps(asdict(await _reports(int(port), seconds))))
+        return
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory())
         url = f"sqlite+aiosqlite:///{folder}/farebox.db"
@@ -124,24 +132,17 @@ async def main() -> None:
 
 
 async def measure(server: Server, times: float) -> None:
-    client = Client(server)
+    client = Client(server.port)
     readers = [_token(f"reader-{number}") for number in range(CALLERS)]
 
     async def read(number: int) -> str:
         return await client.post(readers[number % CALLERS], PAGE)
 
-    async def report(number: int) -> str:
-        at = utc_now().isoformat()
-        usage = {"direction": "OUTBOUND", "from": "+14155550100", "to": "+12125550123", "durationSeconds": 60}
-        event = {"eventId": f"{at}-{number}", "occurredAt": at, "usage": {"call": usage}}
-        given = {"input": {"office": {"slug": "hq"}, "events": [event]}}
-        return await client.post(_PARTNER, RECORD, given)
-
     capacity = await _closed(read, 8, CAPACITY_SECONDS)
     print(f"capacity: {capacity:.0f} pages of 100 a second, by 8 callers who wait for their answers")
-    calm = await _open(report, REPORTS_A_SECOND, CALM_SECONDS)
+    calm = await _reported(server.port, CALM_SECONDS)
     crowd, paid = await asyncio.gather(
-        _open(read, capacity * times, LOAD_SECONDS), _open(report, REPORTS_A_SECOND, LOAD_SECONDS)
+        _open(read, capacity * times, LOAD_SECONDS), _reported(server.port, LOAD_SECONDS - BEGIN_SECONDS)
     )
     print(f"offered:  {capacity * times:.0f} a second, {times:g} times that, for {LOAD_SECONDS:.0f} s:")
     for outcome, count in crowd.outcomes.most_common():
@@ -150,6 +151,30 @@ async def measure(server: Server, times: float) -> None:
     print(f"recordUsage at {REPORTS_A_SECOND}/s: in calm {calm.line('answered')} {dict(calm.outcomes)}")
     print(f"  beside the crowd {paid.line('answered')} {dict(paid.outcomes)}")
     print(f"  its median is {paid.median('answered') / calm.median('answered'):.1f} times that in calm")
+
+
+async def _reports(port: int, seconds: float) -> Told:
+    """What a partner sends who reports each call when it ends."""
+    client = Client(port)
+
+    async def report(number: int) -> str:
+        at = utc_now().isoformat()
+        usage = {"direction": "OUTBOUND", "from": "+14155550100", "to": "+12125550123", "durationSeconds": 60}
+        event = {"eventId": f"{at}-{number}", "occurredAt": at, "usage": {"call": usage}}
+        given = {"input": {"office": {"slug": "hq"}, "events": [event]}}
+        return await client.post(_PARTNER, RECORD, given)
+
+    await report(-1)  # makes the connection
+    return await _open(report, REPORTS_A_SECOND, seconds)
+
+
+async def _reported(port: int, seconds: float) -> Told:
+    """From a process of its own: what the crowd's has to do is no time of the server's."""
+    command = (sys.executable, "-m", "benchmarks.overload", "--report", str(port), str(seconds))
+    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    told, _ = await process.communicate()
+    found = json.loads(told)
+    return Told(Counter(found["outcomes"]), found["seconds"])
 
 
 async def _closed(send: Callable[[int], Awaitable[str]], callers: int, seconds: float) -> float:

@@ -132,6 +132,8 @@ async def test_few_queries_begin_while_somebody_writes() -> None:
     reads = Work(Lane(at_once=4, max_wait=60, gives_way_to=(desk.lane,)))
     await desk.come("payer")
     await reads.come(*"aaaaa")
+    assert (reads.lane.running, reads.lane.waiting) == (0, 5), "for a moment none does"
+    await asyncio.sleep(2 * GIVE_WAY_SECONDS)
     assert (reads.lane.running, reads.lane.waiting) == (READS_BESIDE_WRITES, 5 - READS_BESIDE_WRITES)
     await desk.come("another")
     assert desk.lane.running == 2, "who writes waits for nobody who reads"
@@ -147,10 +149,21 @@ async def test_queries_go_on_however_long_somebody_writes() -> None:
     reads = Work(Lane(at_once=4, max_wait=60, gives_way_to=(desk.lane,)))
     await desk.come("payer")
     await reads.come(*"aaaa")
+    await asyncio.sleep(2 * GIVE_WAY_SECONDS)
     await reads.end(2)
     assert len(reads.begun) == 4
     await reads.end_all()
     await desk.end_all()
+
+
+async def test_queries_begin_at_once_when_the_mutation_is_done() -> None:
+    desk = Work(Lane(at_once=9, max_wait=60))
+    reads = Work(Lane(at_once=4, max_wait=60, gives_way_to=(desk.lane,)))
+    await desk.come("payer")
+    await reads.come("a")
+    await desk.end()
+    assert reads.begun == ["a"]
+    await reads.end_all()
 
 
 async def test_no_caller_fills_the_lane() -> None:
