@@ -1,12 +1,11 @@
 """The executor: graphql-core's, with a plan beside it. Whatever graphql-core comes to again goes on compiled."""
 
 from collections import OrderedDict
-from collections.abc import Sequence
 from typing import Any, cast
 
 from graphql import GraphQLObjectType
 from graphql.execution import Executor
-from graphql.execution.collect_fields import DeferUsage, FieldDetailsList, GroupedFieldSet
+from graphql.execution.collect_fields import FieldDetailsList, GroupedFieldSet
 from graphql.pyutils import Path
 from graphql.pyutils import is_awaitable as default_is_awaitable
 from strawberry.execution import optimized_is_awaitable
@@ -54,18 +53,11 @@ def compiled_executor(base: type[Executor[Any]]) -> type[Executor[Any]]:
                 self.plan = prepared.plan(cast(Any, self)) if prepared else None
 
         def execute_collected_root_fields(
-            self,
-            root_type: GraphQLObjectType,
-            root_value: Any,
-            grouped_field_set: GroupedFieldSet,
-            serially: bool,
-            new_defer_usages: Sequence[DeferUsage],
+            self, root_type: GraphQLObjectType, root_value: Any, grouped: GroupedFieldSet, serially: bool, defers: Any
         ) -> Any:
             plan = self.plan
             if plan is None:
-                return super().execute_collected_root_fields(
-                    root_type, root_value, grouped_field_set, serially, new_defer_usages
-                )
+                return super().execute_collected_root_fields(root_type, root_value, grouped, serially, defers)
             if serially or plan.root is None:
                 return self.execute_root_grouped_field_set(root_type, root_value, plan.root_fields, serially, None)
             return plan.root(self, root_value, None)

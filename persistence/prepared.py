@@ -130,8 +130,8 @@ async def read(connection: AsyncConnection, *asked: tuple[Prepared, Values]) -> 
     elif len(plans) == 1 or await session_of(connection).is_citus():
         answers = [await fetch(connection, plan.text, row) for plan, row in zip(plans, values, strict=True)]
     else:
-        text, together = _as_one([plan.text for plan in plans], values)
-        [answer] = await fetch(connection, text, together)
+        texts = [plan.text for plan in plans]
+        [answer] = await fetch(connection, *_as_one(texts, values), told=texts)
         answers = list(answer)
     return [plan.rows(rows) for plan, rows in zip(plans, answers, strict=True)]
 
@@ -167,14 +167,18 @@ async def write_together(connection: AsyncConnection, work: Sequence[Work]) -> N
         counted.append(_counted_on(text, len(together)))
         together += values
     steps = ", ".join(f"w{at} AS ({text})" for at, text in enumerate(counted[:-1]))
-    await fetch(connection, f"WITH {steps} {counted[-1]}", together)
+    await fetch(connection, f"WITH {steps} {counted[-1]}", together, told=[text for text, _ in work])
 
 
-async def fetch(connection: AsyncConnection, text: str, values: Sequence[Any]) -> list[Any]:
-    """PostgreSQL's alone."""
+async def fetch(
+    connection: AsyncConnection, text: str, values: Sequence[Any], told: Sequence[str] | None = None
+) -> list[Any]:
+    """PostgreSQL's alone. `told`: the statements that it was made of; they share its time."""
     begun = perf_counter()
     found: list[Any] = await session_of(connection).fetch(text, *values)
-    tell_statement(connection, text, perf_counter() - begun)
+    seconds = perf_counter() - begun
+    for one in told or (text,):
+        tell_statement(connection, one, seconds / len(told or (text,)))
     return found
 
 

@@ -11,7 +11,7 @@ import re
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import text
 
 from domain.payments import ProcessorKind
 from persistence.citus import EVERYWHERE, LEADER, distributing
@@ -41,10 +41,9 @@ OVER_ALL = {
 class Heard:
     def __init__(self, database: Database) -> None:
         self.statements: set[str] = set()
-        for engine in {database._readers, database._writer}:
-            event.listen(engine.sync_engine, "before_cursor_execute", self._hear, named=False)
+        database.watch_statements(self._hear)
 
-    def _hear(self, _connection: object, _cursor: object, statement: str, *_: object) -> None:
+    def _hear(self, _use: str, statement: str, _seconds: float) -> None:
         self.statements.add(re.sub(r"\s+", " ", statement).strip())
 
 
