@@ -17,7 +17,7 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -115,7 +115,7 @@ async def main() -> None:
     asked = parser.parse_args()
     if asked.report:
         port, seconds = asked.report
-        print(json.dumps(asdict(await _reports(int(port), seconds))))
+        print(json.dumps(vars(await _reports(int(port), seconds))))
         return
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory())
