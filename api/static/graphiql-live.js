@@ -54,12 +54,31 @@ const fareboxLive = (() => {
     };
   }
 
-  function isSubscription(document, operationName) {
-    return (document?.definitions ?? []).some(
-      ({ kind, operation, name }) =>
-        kind === "OperationDefinition" && operation === "subscription" && name?.value === (operationName ?? undefined),
-    );
+  const TOKENS = /"""(?:\\"""|[^])*?"""|"(?:\\.|[^"\\])*"|#.*|[{}()]|[@$]?[A-Za-z_]\w*/g;
+
+  // The operations of a text, valid or not: their kinds and names.
+  function operations(text) {
+    const found = [];
+    let [depth, isNamed, isInside] = [0, true, false];
+    for (const token of text.match(TOKENS) ?? []) {
+      if (/^["#@$]/.test(token)) continue;
+      const isWord = /^\w/.test(token);
+      if (!isInside) found.push({ kind: isWord ? token : "query", name: undefined });
+      else if (isWord && !isNamed && depth === 0) found.at(-1).name = token;
+      isNamed = !isWord || isInside;
+      isInside = true;
+      if ("{(".includes(token)) depth += 1;
+      if ("})".includes(token)) depth -= 1;
+      if (token === "}" && depth === 0) isInside = false;
+    }
+    return found.filter(({ kind }) => kind !== "fragment");
   }
 
-  return { subscribe, isSubscription };
+  // The operation to run. For a moment after another tab was chosen, GraphiQL still names the operation of the one before.
+  function chosen({ query, operationName }) {
+    const found = operations(query);
+    return found.find(({ name }) => name === (operationName ?? undefined)) ?? (found.length === 1 ? found[0] : null);
+  }
+
+  return { subscribe, chosen };
 })();

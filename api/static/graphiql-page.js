@@ -36,9 +36,11 @@
   function fetcher(params, options) {
     const given = options?.headers ?? (config.token ? JSON.parse(headers) : {});
     if (hasToken(given)) {
-      return fareboxLive.isSubscription(options?.documentAST, params.operationName)
-        ? fareboxLive.subscribe(config.endpoint, params, given)
-        : send(params, { ...options, headers: given });
+      const operation = fareboxLive.chosen(params);
+      const asked = operation ? { ...params, operationName: operation.name } : params;
+      return operation?.kind === "subscription"
+        ? fareboxLive.subscribe(config.endpoint, asked, given)
+        : send(asked, { ...options, headers: given });
     }
     const message =
       "Put a token into the Headers editor below (`farebox token` prints one), then re-fetch the schema.";

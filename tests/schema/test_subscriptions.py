@@ -166,6 +166,7 @@ async def test_of_two_processes_bursts_every_charge_is_told_or_counted_once(hous
         two.begin()
         for place in range(4):
             await house.world.record(*(call(f"mine-{place}-{nth}", NOON) for nth in range(80)))
+            await asyncio.sleep(0.3)  # longer than what is told is gathered for
         await one.finish()
         await two.finish()
         made = await charge_count(house) - before
@@ -175,7 +176,7 @@ async def test_of_two_processes_bursts_every_charge_is_told_or_counted_once(hous
     ids = [record["id"] for event in follower.told for record in event["records"]]
     assert count_of(follower.told) == made
     assert len(ids) == len(set(ids)) < made, "some were left out"
-    assert len(follower.told) > 1
+    assert len(follower.told) > 3
     order = {f"use_{row.id.hex}": row.sequence for row in await house.database.rows(CHARGE.select())}
     assert [order[one] for one in ids] == sorted(order[one] for one in ids)
     assert all(len(event["records"]) == 50 for event in follower.told if event["omittedCount"])
