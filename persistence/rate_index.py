@@ -25,6 +25,7 @@ RATE_COLUMNS = (
     *("company_id", "id", "card_id", "service", "usage_type", "direction", "prefix", "destination"),
     *("nanos_per_unit", "first_seconds", "next_seconds", "connection_fee_micros", "priority", "is_blocked"),
 )
+_RATED_BY = tuple(name for name in RATE_COLUMNS if name not in ("company_id", "card_id"))
 
 
 class RateBooks:
@@ -49,22 +50,24 @@ class RateBooks:
 
 
 async def _load(connection: AsyncConnection, company_id: UUID) -> Sequence[Rate]:
-    cards = {card.id: card for card in await _cards(connection, company_id)}
+    """One statement: a deck loaded between two of them would be half seen."""
     services = {service.value: service for service in Service}
     usage_types: dict[str | None, UsageType | None] = {None: None, **{kind.value: kind for kind in UsageType}}
     directions: dict[str | None, Direction | None] = {None: None, **{way.value: way for way in Direction}}
     increments: dict[tuple[int, int], Increment] = {}
-    columns = [RATE.c[name] for name in RATE_COLUMNS[1:]]
+    card = RATE_CARD.c
+    columns = [*(RATE.c[name] for name in _RATED_BY), card.name, card.effective_from, card.effective_until]
+    same_card = and_(card.company_id == RATE.c.company_id, card.id == RATE.c.card_id)
+    decks = select(*columns).join(RATE_CARD, same_card).where(RATE.c.company_id == company_id)
     rates = []
-    for row in (await connection.execute(select(*columns).where(RATE.c.company_id == company_id))).all():
-        rate_id, card_id, service, usage_type, direction, prefix, destination, nanos, *rest = row
-        card = cards[card_id]
-        first, following, fee, priority, is_blocked = rest
+    for row in (await connection.execute(decks)).all():
+        rate_id, service, usage_type, direction, prefix, destination, nanos, *rest = row
+        first, following, fee, priority, is_blocked, card_name, effective_from, effective_until = rest
         increment = increments.setdefault((first, following), Increment(first, following))
         rates.append(
             Rate(
                 rate_id,
-                card.name,
+                card_name,
                 services[service],
                 usage_types[usage_type],
                 directions[direction],
@@ -75,8 +78,8 @@ async def _load(connection: AsyncConnection, company_id: UUID) -> Sequence[Rate]
                 fee,
                 priority,
                 is_blocked,
-                card.effective_from,
-                card.effective_until,
+                effective_from,
+                effective_until,
             )
         )
     return rates

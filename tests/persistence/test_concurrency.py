@@ -11,6 +11,7 @@ from domain.charging import Decision, Outcome
 from domain.stories.charge import reverse_usage
 from domain.stories.renew import renew_due
 from domain.usage import DirectoryReference
+from persistence.begin import Begin
 from persistence.database import Database
 from persistence.tables.charging import CHARGE, REJECTED_USAGE, USAGE_BY_CYCLE
 from persistence.tables.company import CONTACT, GROUP, MEMBER
@@ -120,6 +121,21 @@ async def test_a_plan_changed_while_usage_comes_in_disturbs_nobody(world: World)
     [account] = await world.database.rows(WALLET_CYCLE.select())
     assert account.committed_micros == account.balance_micros + account.spent_micros
     await assert_books_hold(world.database)
+
+
+async def test_a_rate_book_is_read_whole_while_decks_are_loaded_and_replaced(world: World) -> None:
+    await world.set_up(office())
+
+    async def load() -> None:
+        for step in range(12):
+            await world.deck((rate(f"0.0{step % 9 + 1}"),), card=f"extra {step % 3}", at=NOW + timedelta(days=1))
+
+    async def read() -> None:
+        for _ in range(40):
+            async with Begin(world.database).begin(world.company_id, NOW) as work:
+                await work.rate_book()
+
+    await asyncio.gather(load(), read(), read())
 
 
 async def test_everybody_who_meets_an_office_past_its_cycle_renews_it_once(world: World) -> None:
