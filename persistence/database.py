@@ -20,8 +20,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from persistence.giving_way import wait_for_who_pays
 from persistence.outages import MAY_BE_OUTAGES
 from persistence.replica import Replica
-from persistence.sessions import WAIT_SECONDS, bound_to, postgresql_engine, session_of
-from persistence.sqlite_connection import open_reader, open_writer
+from persistence.sessions import WAIT_SECONDS, adapter_of, bound_to, postgresql_engine, session_of
+from persistence.sqlite_connection import driver_of, open_reader, open_writer
 from persistence.statements import OnStatement, watch_statements
 
 READERS = 8
@@ -128,37 +128,44 @@ class Database:
     async def rows(
         self, statement: Executable, parameters: Mapping[str, Any] | None = None, *, may_lag: bool = False
     ) -> Sequence[Row[Any]]:
-        """The rows of one read, in a session of its own."""
+        """The rows of one statement. It sees one moment by itself, so no transaction is begun and ended for it where
+        none has to carry whom it is for: two trips less."""
 
         async def look(connection: AsyncConnection) -> Sequence[Row[Any]]:
             return (await connection.execute(statement, parameters)).all()
 
-        return await self.read(look, may_lag=may_lag)
+        return await self._read(look, may_lag=may_lag, is_single=True)
 
     async def read(self, look: Callable[[AsyncConnection], Awaitable[T]], *, may_lag: bool = False) -> T:
         """What `look` finds in one short read. `may_lag`: from a copy where both the caller and the moment allow it."""
-        found = await self._found(look, may_lag=may_lag)
+        return await self._read(look, may_lag=may_lag, is_single=False)
+
+    async def _read(self, look: Callable[[AsyncConnection], Awaitable[T]], *, may_lag: bool, is_single: bool) -> T:
+        found = await self._found(look, may_lag=may_lag, is_single=is_single)
         await wait_for_who_pays()
         return found
 
-    async def _found(self, look: Callable[[AsyncConnection], Awaitable[T]], *, may_lag: bool) -> T:
+    async def _found(self, look: Callable[[AsyncConnection], Awaitable[T]], *, may_lag: bool, is_single: bool) -> T:
         """What fails in the copy is looked for again in the database itself."""
         if may_lag and self._may_lag and self._replica is not None and await self._replica.is_usable():
             try:
-                async with self._begun(self._replica.engine) as connection:
+                async with self._begun(self._replica.engine, is_single=is_single) as connection:
                     return await look(connection)
             except MAY_BE_OUTAGES as error:
                 self._replica.fail(error)
-        async with self.reading() as connection:
+        async with self._begun(self._readers, is_single=is_single) as connection:
             return await look(connection)
 
     @asynccontextmanager
     async def _begun(
-        self, engine: AsyncEngine, preamble: str = "", *, isolation: str | None = None
+        self, engine: AsyncEngine, preamble: str = "", *, isolation: str | None = None, is_single: bool = False
     ) -> AsyncIterator[AsyncConnection]:
+        """`is_single`: nothing is begun for its one statement, unless it has to be told for whom it is."""
         async with engine.connect() as connection:
             if self.is_sqlite:
                 async with connection.begin():
+                    if is_single:
+                        driver_of(connection).due = ""
                     yield connection
                 return
             if isolation is not None:
@@ -168,12 +175,14 @@ class Database:
                 preamble += bound_to(self._company_id, self.tenant_role)
                 session.is_bound = True
             session.preamble = preamble
+            adapter = adapter_of(connection)
+            adapter.autocommit = is_single and not session.is_bound
             try:
                 async with connection.begin():
                     yield connection
             finally:
                 # Where nothing was sent it was not used, and must not be left to whoever gets the connection next.
-                session.preamble, session.is_bound = "", False
+                session.preamble, session.is_bound, adapter.autocommit = "", False, False
 
     @property
     def _engines(self) -> set[AsyncEngine]:
@@ -223,6 +232,6 @@ def _sqlite_engine(url: URL, *, begin: str, pool_size: int) -> AsyncEngine:
 
     @event.listens_for(engine.sync_engine, "begin")
     def start(connection: Any) -> None:
-        connection.exec_driver_sql(begin)
+        connection.connection.driver_connection.due = begin
 
     return engine

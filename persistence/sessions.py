@@ -52,10 +52,15 @@ class Session(asyncpg.Connection):  # type: ignore[misc] # the driver is not typ
 
 def session_of(connection: AsyncConnection) -> Session:
     """The driver's connection behind one of a PostgreSQL engine. Nothing is sent."""
-    assert connection.sync_connection is not None
-    session = connection.sync_connection.connection.driver_connection
+    session = adapter_of(connection).driver_connection
     assert isinstance(session, Session)
     return session
+
+
+def adapter_of(connection: AsyncConnection) -> Any:
+    """What SQLAlchemy has put around it: knows `autocommit`."""
+    assert connection.sync_connection is not None
+    return connection.sync_connection.connection.dbapi_connection
 
 
 def bound_to(company_id: UUID, role: str) -> str:

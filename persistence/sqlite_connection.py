@@ -2,6 +2,7 @@
 waits until the process has a moment.
 
 The driver goes four times for one statement: for a cursor, to run it, for its rows, and to close. Here it goes once. A
+transaction begins on the way of its first statement, and one in which nothing is open ends without a trip. A
 connection that reads also stops its statement when nobody waits for it any more: to cancel the task that waits leaves
 the thread at work until it is done, and the task waiting for the thread.
 """
@@ -31,8 +32,10 @@ class OneTripCursor(Cursor):
         self._has_more = False
 
     async def execute(self, sql: str, parameters: Iterable[Any] | None = None) -> Cursor:
+        begin = self._conn.take_due()  # type: ignore[attr-defined]
+
         def run() -> tuple[list[Any], bool]:
-            cursor = self._made()
+            cursor = self._made(begin)
             cursor.execute(sql, parameters or ())  # type: ignore[arg-type]
             rows = cursor.fetchmany(_FIRST_ROWS) if cursor.description else []
             return rows, len(rows) == _FIRST_ROWS
@@ -41,7 +44,8 @@ class OneTripCursor(Cursor):
         return self
 
     async def executemany(self, sql: str, parameters: Iterable[Iterable[Any]]) -> Cursor:
-        await self._execute(lambda: self._made().executemany(sql, parameters))  # type: ignore[no-untyped-call,arg-type]
+        begin = self._conn.take_due()  # type: ignore[attr-defined]
+        await self._execute(lambda: self._made(begin).executemany(sql, parameters))  # type: ignore[no-untyped-call,arg-type]
         return self
 
     async def fetchone(self) -> Any:
@@ -76,9 +80,11 @@ class OneTripCursor(Cursor):
     def rowcount(self) -> int:
         return self._cursor.rowcount if self._cursor else -1
 
-    def _made(self) -> sqlite3.Cursor:
+    def _made(self, begin: str) -> sqlite3.Cursor:
         if self._cursor is None:
             self._cursor = self._conn._conn.cursor()
+        if begin:
+            self._cursor.execute(begin)
         return self._cursor
 
 
@@ -87,15 +93,49 @@ Work = tuple[str, Sequence[Any]]
 
 
 class OneTripConnection(Connection):
+    due = ""
+    """BEGIN, in the form it goes along with the next statement."""
+    _asked = _done = 0
+    """Of the trips. One that nobody waits for any more is under way nevertheless."""
+
     def cursor(self) -> Any:
         return OneTripCursor(self)
 
+    def take_due(self) -> str:
+        due, self.due = self.due, ""
+        return due
+
+    async def commit(self) -> None:
+        if not self._has_nothing_to_end():
+            await super().commit()
+
+    async def rollback(self) -> None:
+        if not self._has_nothing_to_end():
+            await super().rollback()
+
+    def _has_nothing_to_end(self) -> bool:
+        self.due = ""
+        return self._connection is not None and self._asked == self._done and not self._connection.in_transaction
+
+    async def _execute(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        def noted() -> Any:
+            try:
+                return fn(*args, **kwargs)
+            finally:
+                self._done += 1
+
+        self._asked += 1
+        return await super()._execute(noted)  # type: ignore[no-untyped-call]
+
     async def run_all(self, work: Sequence[Work]) -> list[tuple[list[Any], float]]:
         """Several statements, one after the other: of each the rows, and the seconds it took."""
+        begin = self.take_due()
 
         def run() -> list[tuple[list[Any], float]]:
             answers = []
             cursor = self._conn.cursor()
+            if begin:
+                cursor.execute(begin)
             for text, values in work:
                 begun = perf_counter()
                 if values and isinstance(values[0], list):
@@ -107,7 +147,7 @@ class OneTripConnection(Connection):
             cursor.close()
             return answers
 
-        answers: list[tuple[list[Any], float]] = await self._execute(run)  # type: ignore[no-untyped-call]
+        answers: list[tuple[list[Any], float]] = await self._execute(run)
         return answers
 
     def __del__(self) -> None:
@@ -129,7 +169,7 @@ class InterruptibleConnection(OneTripConnection):
             return fn(*args, **kwargs)
 
         try:
-            return await super()._execute(unless_in_vain)  # type: ignore[no-untyped-call]
+            return await super()._execute(unless_in_vain)
         except asyncio.CancelledError:
             is_awaited = False
             if self._connection is not None:

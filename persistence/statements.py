@@ -26,8 +26,7 @@ def watch_statements(engine: AsyncEngine, told: OnStatement) -> None:
         setattr(context, _BEGUN, perf_counter())
 
     def end(_connection: Any, _cursor: Any, text: str, _values: Any, context: Any, _many: bool) -> None:
-        if not text.startswith("BEGIN"):  # as SQLite is told to begin; PostgreSQL's driver does so by itself
-            told(_use_of(text), text, perf_counter() - getattr(context, _BEGUN))
+        told(_use_of(text), text, perf_counter() - getattr(context, _BEGUN))
 
     def fail(failure: Any) -> None:
         begun = getattr(failure.execution_context, _BEGUN, None)

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select, update
 
 from domain.charging import Decision, Outcome
 from domain.stories.charge import reverse_usage
@@ -13,8 +13,9 @@ from domain.stories.renew import renew_due
 from domain.usage import DirectoryReference
 from persistence.begin import Begin
 from persistence.database import Database
+from persistence.prepared import Prepared, write_together
 from persistence.tables.charging import CHARGE, REJECTED_USAGE, USAGE_BY_CYCLE
-from persistence.tables.company import CONTACT, GROUP, MEMBER
+from persistence.tables.company import COMPANY, CONTACT, GROUP, MEMBER
 from persistence.tables.funds import BILLING_CYCLE, WALLET, WALLET_CYCLE
 from tests.proof import assert_books_hold
 from tests.world import START, World, allowance, call, commitment, office, rate
@@ -227,17 +228,19 @@ async def test_two_processes_on_one_sqlite_file_charge_every_event_once(
     await assert_books_hold(here.database)
 
 
-async def test_a_writer_on_sqlite_holds_the_file_from_its_first_moment_on(sqlite_database: Database) -> None:
+async def test_a_writer_on_sqlite_holds_the_file_from_its_first_look_on(sqlite_database: Database) -> None:
     """A plain BEGIN would let a second one in, and both would decide on what they read."""
     other = Database(sqlite_database.url)
     entered = asyncio.Event()
 
     async def write() -> None:
-        async with other.writing():
+        async with other.writing() as connection:
+            await connection.execute(select(COMPANY.c.slug))
             entered.set()
 
     try:
-        async with sqlite_database.writing():
+        async with sqlite_database.writing() as connection:
+            await connection.execute(select(COMPANY.c.slug))
             waiting = asyncio.create_task(write())
             await asyncio.sleep(0.3)
             assert not entered.is_set()
@@ -245,3 +248,33 @@ async def test_a_writer_on_sqlite_holds_the_file_from_its_first_moment_on(sqlite
     finally:
         await other.close()
     assert entered.is_set()
+
+
+@pytest.mark.parametrize("is_together", [False, True])
+async def test_a_write_broken_off_on_its_way_leaves_nothing_behind(world: World, is_together: bool) -> None:
+    """It may be under way when its task has ended: it must neither count nor stand open for who comes next."""
+    await world.set_up()
+    renamed = update(COMPANY).where(COMPANY.c.company_id == bindparam("company")).values(name=bindparam("to"))
+    prepared, values = Prepared(renamed), {"company": world.company_id, "to": "Half done"}
+
+    async def write() -> None:
+        async with world.database.writing() as connection:
+            if is_together:
+                if not world.database.is_sqlite:  # there a transaction begins by a statement that is not put together
+                    await connection.execute(select(COMPANY.c.slug))
+                text = prepared.on(is_sqlite=world.database.is_sqlite)
+                await write_together(connection, [(text.text, text.values(values))])
+            else:
+                await connection.execute(renamed, values)
+            await asyncio.sleep(60)
+
+    for turns in range(12):
+        task = asyncio.create_task(write())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        async with world.database.writing() as connection:
+            [name] = (await connection.execute(select(COMPANY.c.name))).scalars()
+            assert name == "Acme"
