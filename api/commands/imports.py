@@ -18,6 +18,7 @@ from api.imports.cdr import UsageFormat, UsageReader, read_usage
 from api.imports.column_map import parse_column_map
 from api.imports.deck_fields import AnyDirection, parse_increment
 from api.imports.rates import Deck, DeckFormat, read_deck
+from api.memory import keep_what_is_there
 from api.usage_import import ImportSummary, import_usage, why_not
 from domain.batch import check_source
 from domain.catalogue import Direction, Service, UsageType
@@ -197,6 +198,7 @@ def import_usage_file(
             column_map=parse_column_map(map) if map else None,
             time_format=time_format,
         )
+        keep_what_is_there()
         with _progress(file, reader) as advance:
             summary = await import_usage(
                 begin,
