@@ -8,6 +8,7 @@ the thread at work until it is done, and the task waiting for the thread.
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from time import perf_counter
@@ -22,6 +23,10 @@ _CHUNK = 64
 """Rows that are fetched at once by whoever asks for one after the other: the driver's own number."""
 
 
+BEGIN_TO_WRITE = "BEGIN IMMEDIATE"
+LOOK_AGAIN_SECONDS = 0.001
+
+
 class OneTripCursor(Cursor):
     """`close` has nothing to do once all rows were fetched."""
 
@@ -33,6 +38,9 @@ class OneTripCursor(Cursor):
     async def execute(self, sql: str, parameters: Iterable[Any] | None = None) -> Cursor:
         def run() -> tuple[list[Any], bool]:
             cursor = self._made()
+            if sql == BEGIN_TO_WRITE:
+                _begin_in_turn(cursor)
+                return [], False
             cursor.execute(sql, parameters or ())  # type: ignore[arg-type]
             rows = cursor.fetchmany(_FIRST_ROWS) if cursor.description else []
             return rows, len(rows) == _FIRST_ROWS
@@ -80,6 +88,26 @@ class OneTripCursor(Cursor):
         if self._cursor is None:
             self._cursor = self._conn._conn.cursor()
         return self._cursor
+
+
+def _begin_in_turn(cursor: sqlite3.Cursor) -> None:
+    """SQLite itself waits longer from look to look, in the end a tenth of a second: it would miss the moments that
+    another process leaves which writes batch after batch."""
+    [patience] = cursor.execute("PRAGMA busy_timeout").fetchone()
+    end = time.monotonic() + patience / 1000
+    cursor.execute("PRAGMA busy_timeout = 0")
+    try:
+        while True:
+            try:
+                cursor.execute(BEGIN_TO_WRITE)
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                    raise
+            else:
+                return
+            time.sleep(LOOK_AGAIN_SECONDS)
+    finally:
+        cursor.execute(f"PRAGMA busy_timeout = {patience}")
 
 
 Work = tuple[str, Sequence[Any]]
