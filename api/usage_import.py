@@ -5,7 +5,7 @@ Safe to run twice: events carry ids of their own, so a second run is answered wi
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -56,10 +56,12 @@ async def import_usage(
     is_backfill: bool,
     report: Report,
     progress: Callable[[], None] = lambda: None,
+    begun: Callable[[], Awaitable[None]] | None = None,
 ) -> ImportSummary:
     """Rows that name no office of their own are charged to `office`; without one they are unreadable.
 
-    A batch is charged when the one before it is; while the database has one, the next is read.
+    A batch is charged when the one before it is; while the database has one, the next is read. `begun` is awaited after
+    the first.
     """
     summary = ImportSummary()
     left = iter(rows)
@@ -69,12 +71,15 @@ async def import_usage(
         try:
             _tell_problems(batch, summary, report)
             await _charge(door, viewer, batch.events, summary, now=clock(), is_backfill=is_backfill, report=report)
+            progress()
+            if begun is not None:
+                await begun()
+                begun = None
+            await asyncio.sleep(PAUSE_SECONDS)
         except BaseException:
             reading.cancel()
             await asyncio.wait((reading,))
             raise
-        progress()
-        await asyncio.sleep(PAUSE_SECONDS)
         batch = await reading
     progress()
     return summary

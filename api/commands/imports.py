@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -34,6 +35,7 @@ from domain.usage import OfficeReference, RejectionCode
 from persistence.begin import Begin
 from persistence.companies import CompanyFacts, find_companies, find_deck_names
 from persistence.database import Database
+from persistence.statistics import look_at_new_tables
 
 Company = Annotated[str | None, typer.Option(help="Slug of the company; not needed while there is only one.")]
 Backfill = Annotated[
@@ -209,6 +211,7 @@ def import_usage_file(
                 is_backfill=backfill,
                 report=lambda line, reason: out.print(f"line {line}: {reason}", markup=False),
                 progress=advance,
+                begun=partial(look_at_new_tables, database),
             )
         return summary, facts.currency
 
