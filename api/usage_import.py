@@ -5,7 +5,7 @@ Safe to run twice: events carry ids of their own, so a second run is answered wi
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -20,6 +20,8 @@ from domain.usage import OfficeReference, UsageEvent
 BATCH_EVENTS = 500
 PAUSE_SECONDS = 0.002
 """Between batches: SQLite is not fair, and this lets other writers in."""
+READ_AT_ONCE = 10
+"""Rows, while a batch is charged."""
 
 Report = Callable[[int, str], None]
 """Called with the line and the reason of every row that was not charged."""
@@ -35,6 +37,15 @@ class ImportSummary:
     cost_micros: Micros = 0
 
 
+@dataclass
+class _Batch:
+    """What was read of the file at once, each with its line."""
+
+    row_count: int = 0
+    events: list[tuple[int, UsageEvent]] = field(default_factory=list)
+    problems: list[tuple[int, str]] = field(default_factory=list)
+
+
 async def import_usage(
     door: Door,
     viewer: Viewer,
@@ -45,29 +56,59 @@ async def import_usage(
     is_backfill: bool,
     report: Report,
     progress: Callable[[], None] = lambda: None,
+    begun: Callable[[], Awaitable[None]] | None = None,
 ) -> ImportSummary:
-    """Rows that name no office of their own are charged to `office`; without one they are unreadable."""
+    """Rows that name no office of their own are charged to `office`; without one they are unreadable.
+
+    A batch is charged when the one before it is; while the database has one, the next is read. `begun` is awaited after
+    the first.
+    """
     summary = ImportSummary()
-    batch: list[tuple[int, UsageEvent]] = []
+    left = iter(rows)
+    batch = await _read(left, office)
+    while batch.row_count:
+        reading = asyncio.create_task(_read(left, office))
+        try:
+            _tell_problems(batch, summary, report)
+            await _charge(door, viewer, batch.events, summary, now=clock(), is_backfill=is_backfill, report=report)
+            progress()
+            if begun is not None:
+                await begun()
+                begun = None
+            await asyncio.sleep(PAUSE_SECONDS)
+        except BaseException:
+            reading.cancel()
+            await asyncio.wait((reading,))
+            raise
+        batch = await reading
+    progress()
+    return summary
+
+
+async def _read(rows: Iterator[ReadRow], office: OfficeReference | None) -> _Batch:
+    """Until a batch is full, a few rows at a time: what else goes on does not wait."""
+    batch = _Batch()
     for row in rows:
-        summary.row_count += 1
+        batch.row_count += 1
         event = row.event
         if event is not None and event.office is None and office is not None:
             event = replace(event, office=office)
         if event is None or event.office is None:
-            summary.unreadable_count += 1
-            report(row.line, row.problem or "It names no office: say which with --office.")
-            continue
-        batch.append((row.line, event))
-        if len(batch) == BATCH_EVENTS:
-            await _charge(door, viewer, batch, summary, now=clock(), is_backfill=is_backfill, report=report)
-            batch.clear()
-            progress()
-            await asyncio.sleep(PAUSE_SECONDS)
-    if batch:
-        await _charge(door, viewer, batch, summary, now=clock(), is_backfill=is_backfill, report=report)
-    progress()
-    return summary
+            batch.problems.append((row.line, row.problem or "It names no office: say which with --office."))
+        else:
+            batch.events.append((row.line, event))
+        if len(batch.events) == BATCH_EVENTS:
+            break
+        if batch.row_count % READ_AT_ONCE == 0:
+            await asyncio.sleep(0)
+    return batch
+
+
+def _tell_problems(batch: _Batch, summary: ImportSummary, report: Report) -> None:
+    summary.row_count += batch.row_count
+    summary.unreadable_count += len(batch.problems)
+    for line, reason in batch.problems:
+        report(line, reason)
 
 
 async def _charge(

@@ -1,6 +1,5 @@
 """Puts the rooms together: from settings to the application that serves them."""
 
-import gc
 import hashlib
 import hmac
 import logging
@@ -22,6 +21,7 @@ from api.instruments import Instruments
 from api.key_ring import KeyRing
 from api.line import TURNED_AWAY
 from api.logs import set_up as set_up_log
+from api.memory import keep_what_is_there
 from api.opening import prepare
 from api.payments.processors import build_processors, close_processors, payment_routes
 from api.readiness import Readiness
@@ -60,9 +60,7 @@ def serve_app(settings: Settings | None = None) -> Starlette:
         watch=house.instruments.watch,
     )
     if is_process:
-        # What stays for good is not looked through again: that would stop everybody for a tenth of a second at a time.
-        gc.collect()
-        gc.freeze()
+        keep_what_is_there()
     return app
 
 

@@ -3,7 +3,7 @@
 A story opens one unit of work a transaction: a clean exit commits, an exception rolls back, nobody else commits.
 """
 
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Hashable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import NamedTuple, Protocol, TypeVar
@@ -37,6 +37,7 @@ from domain.watch_work import SettingsWork, WatchWork
 from domain.webhook_work import WebhookWork
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 
 class DirectoryCounts(NamedTuple):
@@ -111,6 +112,16 @@ class Door(Protocol):
 
     async def again(self, story: Callable[[], Awaitable[T]]) -> T:
         """Runs a story that is one transaction, and runs it again when the database broke it off to order writers."""
+
+    async def together(
+        self, key: Hashable, items: Sequence[T], story: Callable[[Sequence[T]], Awaitable[Sequence[R]]]
+    ) -> Sequence[R]:
+        """As `again`, of a story that has one answer for each of its items. What is brought under a key while another
+        one's is being done goes in one transaction next, in the order in which it came; each gets his own answers.
+
+        The key says all on which an answer depends besides the items and the time: whose rights, and what is locked.
+        Where those that go together are refused, each tries again by himself. No transaction may be open.
+        """
 
     async def find_offices(
         self, company_id: UUID, references: Collection[OfficeReference]

@@ -8,7 +8,7 @@ import asyncio
 import random
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Hashable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import TypeVar
@@ -27,7 +27,7 @@ from domain.purchases import Buyer
 from domain.refunds import Refund
 from domain.spending_rise import Comparison
 from domain.top_ups import TopUp
-from domain.usage import OfficeReference, RejectionCode, UsageEvent
+from domain.usage import MAX_BATCH_EVENTS, OfficeReference, RejectionCode, UsageEvent
 from persistence.alert_facts import read_spending_by_party
 from persistence.auto_recharge import find_due_recharges
 from persistence.cards import read_cardholder
@@ -36,6 +36,7 @@ from persistence.charging_work import ChargingWork
 from persistence.database import Database
 from persistence.event_store import event_from_json
 from persistence.funding_work import FundingWork
+from persistence.gathering import Gathering
 from persistence.holding_work import HoldingWork
 from persistence.holds import find_hold
 from persistence.ids import new_id
@@ -52,6 +53,7 @@ from persistence.watching_work import WatchingWork
 from persistence.webhooking_work import WebhookingWork
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 TRIES = 8
 PATIENCE_SECONDS = 20
@@ -80,6 +82,7 @@ class Begin:
         to a worker, so that he need not be waited for."""
         self._database = database
         self._rate_books = RateBooks()
+        self._gathering = Gathering(self.again, most=MAX_BATCH_EVENTS)
         self._changes = changes
         self.on_intent = on_intent
         self.on_tally: OnTally | None = None
@@ -125,6 +128,11 @@ class Begin:
             await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - jitter, not a secret
             pause *= 2
         return await story()
+
+    async def together(
+        self, key: Hashable, items: Sequence[T], story: Callable[[Sequence[T]], Awaitable[Sequence[R]]]
+    ) -> Sequence[R]:
+        return await self._gathering.done(key, items, story)
 
     async def find_offices(
         self, company_id: UUID, references: Collection[OfficeReference]

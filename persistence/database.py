@@ -21,7 +21,7 @@ from persistence.giving_way import wait_for_who_pays
 from persistence.outages import MAY_BE_OUTAGES
 from persistence.replica import Replica
 from persistence.sessions import WAIT_SECONDS, adapter_of, bound_to, postgresql_engine, session_of
-from persistence.sqlite_connection import driver_of, open_reader, open_writer
+from persistence.sqlite_connection import BEGIN_TO_WRITE, driver_of, open_reader, open_writer
 from persistence.statements import OnStatement, watch_statements
 
 READERS = 8
@@ -64,7 +64,7 @@ class Database:
             if self.url.database and self.url.database != ":memory:":
                 Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
             self._readers = _sqlite_engine(self.url, begin="BEGIN", pool_size=READERS)
-            self._writer = _sqlite_engine(self.url, begin="BEGIN IMMEDIATE", pool_size=1)
+            self._writer = _sqlite_engine(self.url, begin=BEGIN_TO_WRITE, pool_size=1)
             return
         self._readers = self._writer = postgresql_engine(self.url, pool_size=WRITERS)
         if statement_seconds is not None:
@@ -211,7 +211,7 @@ def _sqlite_engine(url: URL, *, begin: str, pool_size: int) -> AsyncEngine:
         max_overflow=0,
         pool_timeout=WAIT_SECONDS,
         hide_parameters=True,
-        connect_args={"async_creator_fn": open_writer if "IMMEDIATE" in begin else open_reader},
+        connect_args={"async_creator_fn": open_writer if begin == BEGIN_TO_WRITE else open_reader},
     )
 
     @event.listens_for(engine.sync_engine, "connect")

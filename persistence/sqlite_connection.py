@@ -9,6 +9,7 @@ the thread at work until it is done, and the task waiting for the thread.
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from time import perf_counter
@@ -21,6 +22,10 @@ _FIRST_ROWS = 256
 """That come along with the statement. A longer answer is fetched as whoever asked goes on."""
 _CHUNK = 64
 """Rows that are fetched at once by whoever asks for one after the other: the driver's own number."""
+
+
+BEGIN_TO_WRITE = "BEGIN IMMEDIATE"
+LOOK_AGAIN_SECONDS = 0.001
 
 
 class OneTripCursor(Cursor):
@@ -83,9 +88,35 @@ class OneTripCursor(Cursor):
     def _made(self, begin: str) -> sqlite3.Cursor:
         if self._cursor is None:
             self._cursor = self._conn._conn.cursor()
-        if begin:
-            self._cursor.execute(begin)
+        _begin(self._cursor, begin)
         return self._cursor
+
+
+def _begin(cursor: sqlite3.Cursor, begin: str) -> None:
+    if begin == BEGIN_TO_WRITE:
+        _begin_in_turn(cursor)
+    elif begin:
+        cursor.execute(begin)
+
+
+def _begin_in_turn(cursor: sqlite3.Cursor) -> None:
+    """SQLite itself waits longer from look to look, in the end a tenth of a second: it would miss the moments that
+    another process leaves which writes batch after batch."""
+    [patience] = cursor.execute("PRAGMA busy_timeout").fetchone()
+    end = time.monotonic() + patience / 1000
+    cursor.execute("PRAGMA busy_timeout = 0")
+    try:
+        while True:
+            try:
+                cursor.execute(BEGIN_TO_WRITE)
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                    raise
+            else:
+                return
+            time.sleep(LOOK_AGAIN_SECONDS)
+    finally:
+        cursor.execute(f"PRAGMA busy_timeout = {patience}")
 
 
 Work = tuple[str, Sequence[Any]]
@@ -134,8 +165,7 @@ class OneTripConnection(Connection):
         def run() -> list[tuple[list[Any], float]]:
             answers = []
             cursor = self._conn.cursor()
-            if begin:
-                cursor.execute(begin)
+            _begin(cursor, begin)
             for text, values in work:
                 begun = perf_counter()
                 if values and isinstance(values[0], list):

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -18,6 +19,7 @@ from api.imports.cdr import UsageFormat, UsageReader, read_usage
 from api.imports.column_map import parse_column_map
 from api.imports.deck_fields import AnyDirection, parse_increment
 from api.imports.rates import Deck, DeckFormat, read_deck
+from api.memory import keep_what_is_there
 from api.usage_import import ImportSummary, import_usage, why_not
 from domain.batch import check_source
 from domain.catalogue import Direction, Service, UsageType
@@ -33,6 +35,7 @@ from domain.usage import OfficeReference, RejectionCode
 from persistence.begin import Begin
 from persistence.companies import CompanyFacts, find_companies, find_deck_names
 from persistence.database import Database
+from persistence.statistics import look_at_new_tables
 
 Company = Annotated[str | None, typer.Option(help="Slug of the company; not needed while there is only one.")]
 Backfill = Annotated[
@@ -197,6 +200,7 @@ def import_usage_file(
             column_map=parse_column_map(map) if map else None,
             time_format=time_format,
         )
+        keep_what_is_there()
         with _progress(file, reader) as advance:
             summary = await import_usage(
                 begin,
@@ -207,6 +211,7 @@ def import_usage_file(
                 is_backfill=backfill,
                 report=lambda line, reason: out.print(f"line {line}: {reason}", markup=False),
                 progress=advance,
+                begun=partial(look_at_new_tables, database),
             )
         return summary, facts.currency
 

@@ -32,7 +32,8 @@ async def record_usage(
     now: datetime,
     is_backfill: bool = False,
 ) -> list[Decision]:
-    """Charge a batch: one transaction per office, one decision per event, in the order of the events.
+    """Charge a batch: one transaction per office, one decision per event, in the order of the events. Batches of an
+    office that come at once from callers with the same scope share a transaction: they have no order among themselves.
 
     Every event names its office. Raises NotPermitted, and InvalidInput for a batch that is not well-formed; such a
     batch changes nothing. What happened before an error in a later office stays: sending it all again is safe (R12).
@@ -53,8 +54,9 @@ async def record_usage(
     for office_id in sorted(office for office in places_of if office is not None and scope.covers(office)):
         places = places_of[office_id]
         batch = [events[at] for at in places]
-        story = partial(charge_office, door, scope, office_id, batch, now=now, is_backfill=is_backfill)
-        decided |= zip(places, await door.again(story), strict=True)
+        story = partial(charge_office, door, scope, office_id, now=now, is_backfill=is_backfill)
+        decisions = await door.together((scope, office_id, is_backfill), batch, story)
+        decided |= zip(places, decisions, strict=True)
     return [decided.get(at) or _unknown_office(event) for at, event in enumerate(events)]
 
 

@@ -1,0 +1,106 @@
+"""A file is read on while the database has a batch of it: nothing is told or charged out of order for that."""
+
+from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
+from functools import partial
+
+import pytest
+from sqlalchemy import func, select, text
+
+from api.imports.fields import ReadRow
+from api.usage_import import BATCH_EVENTS, ImportSummary, import_usage
+from domain.charging import Outcome
+from domain.errors import InvalidInput
+from persistence.database import Database
+from persistence.statistics import look_at_new_tables
+from persistence.tables.charging import CHARGE
+from tests.proof import assert_books_hold
+from tests.world import START, World, call, office
+
+ROWS = 2 * BATCH_EVENTS + 100
+
+
+@pytest.fixture
+async def world(sqlite_database: Database) -> AsyncIterator[World]:
+    world = World(sqlite_database, now=START + timedelta(days=1))
+    yield await world.set_up(office())
+    await assert_books_hold(sqlite_database)
+
+
+def row(number: int) -> ReadRow:
+    if number % 100 == 7:
+        return ReadRow(number, None, "no call")
+    to = "+900123456789" if number % 100 == 8 else "+12125550123"
+    return ReadRow(number, call(f"row-{number}", START + timedelta(seconds=number), to=to), None)
+
+
+async def imported(world: World, rows: Iterator[ReadRow], told: list[int]) -> ImportSummary:
+    return await import_usage(
+        world.begin,
+        world.viewer(),
+        rows,
+        office=None,
+        clock=lambda: world.now,
+        is_backfill=False,
+        report=lambda line, _: told.append(line),
+        begun=partial(look_at_new_tables, world.database),
+    )
+
+
+async def charge_count(database: Database) -> int:
+    count: int = (await database.rows(select(func.count()).select_from(CHARGE)))[0][0]
+    return count
+
+
+async def test_every_row_is_counted_once_and_told_of_with_its_own_batch(world: World) -> None:
+    told: list[int] = []
+    summary = await imported(world, map(row, range(ROWS)), told)
+    odd = ROWS // 100
+    assert (summary.row_count, summary.unreadable_count) == (ROWS, odd)
+    assert summary.outcomes == {Outcome.CHARGED: ROWS - 2 * odd, Outcome.REJECTED: odd}
+    assert sorted(told) == [100 * at + place for at in range(odd) for place in (7, 8)]
+    batches = [line // (BATCH_EVENTS + 6) for line in told]
+    assert batches == sorted(batches), "of a batch, first what cannot be read; never before the batch that went before"
+
+
+async def test_a_file_that_ends_in_an_error_has_charged_the_batches_before_it(world: World) -> None:
+    def rows() -> Iterator[ReadRow]:
+        yield from map(row, range(BATCH_EVENTS + 50))
+        raise InvalidInput("This is no line.")
+
+    with pytest.raises(InvalidInput):
+        await imported(world, rows(), [])
+    assert await charge_count(world.database) >= BATCH_EVENTS - 6
+
+
+async def test_what_fails_while_it_is_charged_stops_the_reading(world: World) -> None:
+    async def fail() -> None:
+        raise OSError("no room")
+
+    read: list[int] = []
+
+    def rows() -> Iterator[ReadRow]:
+        for number in range(100 * BATCH_EVENTS):
+            read.append(number)
+            yield row(number)
+
+    with pytest.raises(OSError, match="no room"):
+        await import_usage(
+            world.begin,
+            world.viewer(),
+            rows(),
+            office=None,
+            clock=lambda: world.now,
+            is_backfill=False,
+            report=lambda _line, _reason: None,
+            begun=fail,
+        )
+    assert len(read) <= 2 * (BATCH_EVENTS + 6), "one batch ahead, and no more"
+
+
+async def test_postgresql_knows_its_tables_after_the_first_batch(database: Database) -> None:
+    world = await World(database, now=START + timedelta(days=1)).set_up(office())
+    await imported(world, map(row, range(20)), [])
+    if not database.is_sqlite:
+        [known] = await database.rows(text("SELECT reltuples FROM pg_class WHERE oid = 'charge'::regclass"))
+        assert known.reltuples == await charge_count(database)
