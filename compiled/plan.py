@@ -11,7 +11,6 @@ from graphql import (
     FragmentSpreadNode,
     GraphQLError,
     GraphQLObjectType,
-    GraphQLSchema,
     OperationDefinitionNode,
     SelectionSetNode,
     VariableNode,
@@ -22,6 +21,7 @@ from graphql.execution.collect_fields import collect_fields, collect_subfields
 from graphql.execution.values import VariableValues
 
 from compiled.field import Field, Function
+from compiled.known import known_of
 from compiled.places import Way
 from compiled.source import list_function, object_function
 from compiled.types import concrete_of
@@ -38,6 +38,7 @@ class Plan:
     def __init__(self, run: Executor[Any], names: frozenset[str]) -> None:
         values = run.variable_values
         self._schema = run.schema
+        self._known = known_of(run.schema)
         self._fragments = run.fragments
         self._operation = run.operation
         self._values = VariableValues(
@@ -94,10 +95,6 @@ class Plan:
     def _is_full(self) -> bool:
         return len(self._objects) + len(self._lists) >= MAX_FUNCTIONS
 
-    @property
-    def schema(self) -> GraphQLSchema:
-        return self._schema
-
     def learn(self, run: Executor[Any], field: Field, value: Any) -> None:
         """From an object that graphql-core completed, how to complete those of its class."""
         kind = value.__class__
@@ -106,8 +103,7 @@ class Plan:
         concrete = concrete_of(self._schema, get_named_type(field.type), value)
         if concrete is None:
             return
-        way = () if field.is_item else field.way
-        made = self.object_at(concrete, field.details, way)
+        made = self.object_at(concrete, field.details, field.way)
         if made is not None:
             field.by_class[kind] = made
 
@@ -133,20 +129,9 @@ class Plan:
             return None
         fields: dict[str, Field] = {}
         for key, details in grouped.items():
-            name = details[0].node.name.value
-            definition = self._schema.get_field(kind, name)
-            if definition is None or definition.resolve is None:
+            field = Field.of(self._schema, self._known, kind, key, details, (*way, (key, kind.name)))
+            if field is None:
                 return None
-            field = Field(
-                definition,
-                kind,
-                details,
-                definition.type,
-                (*way, (key, kind.name)),
-                definition.resolve,
-                bool(definition.args or details[0].node.arguments),
-                [one.node for one in details],
-            )
             self.own(field)
             fields[key] = field
         return object_function(self, fields)
