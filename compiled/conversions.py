@@ -108,11 +108,11 @@ def _only_holds(cls: Any) -> bool:
     init = getattr(cls.__init__, "__code__", None)
     return (
         type(cls) is type
-        and cls.__new__ is object.__new__
+        and getattr(cls, "__new__") is object.__new__  # noqa: B009
         and init is not None
         and init.co_filename == "<string>"
         and not hasattr(cls, "__post_init__")
-        and cls.__setattr__ is object.__setattr__
+        and getattr(cls, "__setattr__") is object.__setattr__  # noqa: B009
         and all(one.default_factory in (MISSING, *_FACTORIES) for one in fields.values())
         and not any(hasattr(type(vars(cls).get(name)), "__set__") for name in fields)
     )

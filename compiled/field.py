@@ -7,7 +7,7 @@ from typing import Any
 from graphql import FieldNode, GraphQLField, GraphQLObjectType, GraphQLSchema
 from graphql.execution.collect_fields import FieldDetails
 
-from compiled.known import Known
+from compiled.known import known_of
 from compiled.places import Way
 from compiled.resolvers import Called, Shortcut
 from compiled.variables import Arguments, argument_reader
@@ -41,14 +41,14 @@ class Field:
 
     @classmethod
     def of(
-        cls, schema: GraphQLSchema, known: Known, kind: GraphQLObjectType, key: str, details: list[FieldDetails], way: Way
+        cls, schema: GraphQLSchema, kind: GraphQLObjectType, key: str, details: list[FieldDetails], way: Way
     ) -> "Field | None":
         """None for a field that nobody resolves."""
         node = details[0].node
         definition = schema.get_field(kind, node.name.value)
         if definition is None or definition.resolve is None:
             return None
-        short = known.shortcut(schema, definition)
+        short = known_of(schema).shortcut(schema, definition)
         made = cls(
             key, definition, kind, details, definition.type, way, [one.node for one in details], definition.resolve
         )

@@ -5,6 +5,7 @@ with it: nothing that is told to anybody is worded here.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from graphql import (
@@ -110,10 +111,8 @@ class Coercers:
     def _object(self, kind: GraphQLInputObjectType) -> Coercer | None:
         if kind.name not in self._objects:
             self._objects[kind.name] = None  # for those it holds that hold it
-            try:
+            with suppress(TypeError):  # a default that is none of its type
                 self._objects[kind.name] = self._make_object(kind)
-            except TypeError:  # a default that is none of its type
-                pass
         return self._objects[kind.name]
 
     def _make_object(self, kind: GraphQLInputObjectType) -> Coercer | None:
@@ -152,8 +151,6 @@ class Coercers:
 def _members(kind: GraphQLEnumType) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name in kind.values:
-        try:
+        with suppress(Exception):  # graphql-core says it to who asks for that one
             found[name] = kind.coerce_input_value(name)
-        except Exception:  # graphql-core says it to who asks for that one
-            continue
     return found

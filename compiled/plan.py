@@ -4,16 +4,11 @@ Which fields are selected depends on nothing but the variables of @skip and @inc
 of their values. A plan keeps no other variable.
 """
 
-from collections import OrderedDict
 from typing import Any
 
 from graphql import (
-    FragmentSpreadNode,
     GraphQLError,
     GraphQLObjectType,
-    OperationDefinitionNode,
-    SelectionSetNode,
-    VariableNode,
     get_named_type,
 )
 from graphql.execution import Executor
@@ -21,15 +16,12 @@ from graphql.execution.collect_fields import collect_fields, collect_subfields
 from graphql.execution.values import VariableValues
 
 from compiled.field import Field, Function
-from compiled.known import known_of
 from compiled.places import Way
 from compiled.source import list_function, object_function
 from compiled.types import concrete_of
 
 MAX_FUNCTIONS = 2_000
 """Of one plan; what does not fit is left to graphql-core."""
-MAX_PLANS = 16
-"""Of one operation: sets of values of the variables that skip and include."""
 MAX_CLASSES = 64
 """Of objects that one field answers with."""
 
@@ -38,7 +30,6 @@ class Plan:
     def __init__(self, run: Executor[Any], names: frozenset[str]) -> None:
         values = run.variable_values
         self._schema = run.schema
-        self._known = known_of(run.schema)
         self._fragments = run.fragments
         self._operation = run.operation
         self._values = VariableValues(
@@ -60,6 +51,10 @@ class Plan:
 
     def own(self, field: Field) -> None:
         self._owned.setdefault(id(field.details), field)
+
+    def field_at(self, kind: GraphQLObjectType, details: Any) -> Field | None:
+        owned = self._owned.get(id(details))
+        return owned if owned is not None and owned.details is details and owned.parent is kind else None
 
     def object_at(self, kind: GraphQLObjectType, details: Any, way: Way = ()) -> Function | None:
         """None for field lists that are not of this plan, and what is too much for it."""
@@ -129,58 +124,9 @@ class Plan:
             return None
         fields: dict[str, Field] = {}
         for key, details in grouped.items():
-            field = Field.of(self._schema, self._known, kind, key, details, (*way, (key, kind.name)))
+            field = Field.of(self._schema, kind, key, details, (*way, (key, kind.name)))
             if field is None:
                 return None
             self.own(field)
             fields[key] = field
         return object_function(self, fields)
-
-
-class Prepared:
-    """An operation and its plans: keep it as long as the document. None of its plans knows who asks."""
-
-    def __init__(self, operation: OperationDefinitionNode) -> None:
-        self.operation = operation
-        self._flags: tuple[str, ...] | None = None
-        self._unfit = False
-        self._plans: OrderedDict[tuple[Any, ...], Plan] = OrderedDict()
-
-    def plan(self, run: Executor[Any]) -> Plan | None:
-        """None for what is left to graphql-core: incremental delivery, fragments with variables, middleware, aborts."""
-        if run.middleware_manager is not None or run.abort_signal is not None or run.operation is not self.operation:
-            return None
-        if self._flags is None:
-            self._look(run)
-        if self._unfit or self._flags is None:
-            return None
-        coerced = run.variable_values.coerced
-        key = tuple(coerced.get(name) for name in self._flags)
-        found = self._plans.get(key)
-        if found is None:
-            try:
-                found = self._plans[key] = Plan(run, frozenset(self._flags))
-            except (GraphQLError, RecursionError):  # of who asks; graphql-core says it where it belongs
-                return None
-            if len(self._plans) > MAX_PLANS:
-                self._plans.popitem(last=False)
-        else:
-            self._plans.move_to_end(key)
-        return found
-
-    def _look(self, run: Executor[Any]) -> None:
-        flags: set[str] = set()
-        waiting: list[SelectionSetNode] = [self.operation.selection_set]
-        waiting += [fragment.definition.selection_set for fragment in run.fragments.values()]
-        self._unfit = any(fragment.variable_signatures for fragment in run.fragments.values())
-        while waiting:
-            for selection in waiting.pop().selections:
-                for directive in selection.directives or ():
-                    self._unfit |= directive.name.value in {"defer", "stream"}
-                    if directive.name.value in {"skip", "include"}:
-                        values = [argument.value for argument in directive.arguments or ()]
-                        flags.update(value.name.value for value in values if isinstance(value, VariableNode))
-                inner = None if isinstance(selection, FragmentSpreadNode) else selection.selection_set  # type: ignore[attr-defined]
-                if inner is not None:
-                    waiting.append(inner)
-        self._flags = tuple(sorted(flags))

@@ -56,7 +56,7 @@ def resumed_list(
         broke(run, item, error, (place, len(out)))
         out.append(None)
         for value in rest:
-            out.append(odd(run, item, value, (place, len(out)), late))  # noqa: PERF401 - it says where it is
+            out.append(odd(run, item, value, (place, len(out)), late))
     except Exception:
         abandon(run, late, [one for one in rest if run.is_awaitable(one)])
         raise

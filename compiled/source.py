@@ -105,7 +105,8 @@ def _write_completion(
     is_nullable = kind is field.type
     odd = f"{value} = odd(run, {name}, {value}, {place}, late)"
     if is_leaf_type(kind) and (condition := strange(kind, value)) is not None:
-        writer.write(depth, f"if {value} is not None and ({condition}): {odd}" if is_nullable else f"if {condition}: {odd}")
+        present = f"{value} is not None and " if is_nullable else ""
+        writer.write(depth, f"if {present}({condition}): {odd}")
         return
     if is_leaf_type(kind):
         _write_leaf(writer, depth, field, number, kind, value, odd)

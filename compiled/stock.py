@@ -45,9 +45,7 @@ def odd(run: Run, field: Field, value: Any, place: Place, late: Late) -> Any:
         if run.is_awaitable(value):
             completed = _awaited_value(run, field, value, path)
         else:
-            completed = run.complete_value(
-                field.type, field.details, info_of(run, field, path), path, value, None
-            )
+            completed = run.complete_value(field.type, field.details, info_of(run, field, path), path, value, None)
             if field.learns is not None:
                 field.learns(run, field, value)
             if not run.is_awaitable(completed):

@@ -83,9 +83,10 @@ def argument_reader(definition: GraphQLField, node: FieldNode) -> Arguments | No
         except TypeError:
             return None
         if value is not None and not isinstance(value, VariableNode) and _is_simple(argument.type):
-            value, fixed = None, coerce_input_literal(value, argument.type)
+            fixed = coerce_input_literal(value, argument.type)
             if fixed is Undefined:
                 return None
+            value = None
         if value is None and fixed is not Undefined:
             constant[out] = fixed
         if value is not None or fixed is not Undefined:
