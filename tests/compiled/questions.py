@@ -6,7 +6,8 @@ from decimal import Decimal
 from typing import Annotated, Any, NewType, Optional
 
 import strawberry
-from strawberry import UNSET
+from strawberry import UNSET, BasePermission
+from strawberry.extensions import FieldExtension
 from strawberry.relay import GlobalID
 from strawberry.schema.config import StrawberryConfig
 
@@ -79,7 +80,7 @@ class Given:
 @strawberry.input
 class Knot:
     name: str
-    next: Optional["Knot"] = None  # noqa: UP045 - it is not there yet
+    next: Optional["Knot"] = None
     inside: list["Knot"] | None = None
 
 
@@ -101,6 +102,27 @@ class Perhaps:
     node: GlobalID | None = None
 
 
+class Louder(FieldExtension):
+    """Has its say about what goes in and what comes out."""
+
+    def map_arguments(self, kwargs: dict[str, Any]) -> dict[str, Any]:
+        return {name: value.upper() if isinstance(value, str) else value for name, value in kwargs.items()}
+
+    def resolve(self, next_: Any, source: Any, info: strawberry.Info, **kwargs: Any) -> Any:
+        return f"{next_(source, info, **kwargs)}! {sorted(kwargs)}"
+
+    async def resolve_async(self, next_: Any, source: Any, info: strawberry.Info, **kwargs: Any) -> Any:
+        found = await next_(source, info, **kwargs)
+        return Answer(seen=f"{found.seen}! {sorted(kwargs)}")
+
+
+class NotOnSundays(BasePermission):
+    message = "It is Sunday."
+
+    def has_permission(self, source: Any, info: strawberry.Info, **kwargs: Any) -> bool:
+        return kwargs.get("day") != "Sunday"
+
+
 @strawberry.type
 class Answer:
     seen: str
@@ -108,6 +130,10 @@ class Answer:
     @strawberry.field
     def again(self, info: strawberry.Info, times: int = 2, words: list[str] | None = None) -> str:
         return told(self.seen, times=times, words=words, info=info)
+
+    @strawberry.field(extensions=[Louder()], permission_classes=[NotOnSundays])
+    def loud(self, info: strawberry.Info, day: str = "Sunday", word: str | None = None) -> str | None:
+        return told(self.seen, day=day, word=word, info=info)
 
     @strawberry.field
     def plain(self, leaf: Leaf | None = None, colour: Colour = Colour.GREEN) -> str:
@@ -173,6 +199,10 @@ class Mutation:
     @strawberry.mutation
     async def put(self, info: strawberry.Info, branch: Branch, given: Given | None = None) -> Answer | None:
         return Answer(seen=told(branch=branch, given=given, info=info))
+
+    @strawberry.mutation(extensions=[Louder()])
+    async def raised(self, root: object, leaf: Leaf, words: list[str] | None = None) -> Answer | None:
+        return Answer(seen=told(root, leaf=leaf, words=words))
 
     @strawberry.mutation
     def set(self, leaf: Leaf, own: Own | None = None) -> Answer:

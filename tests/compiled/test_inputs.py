@@ -39,7 +39,12 @@ ODD: list[Any] = [
 ]  # fmt: skip
 GOOD: dict[str, list[Any]] = {
     "Int": [0, -1, 7, 2**31 - 1],
-    "Float": [0, 1, 1.5, -0.0,],
+    "Float": [
+        0,
+        1,
+        1.5,
+        -0.0,
+    ],
     "Boolean": [True, False],
     "ID": ["an id", 7, ""],
     "String": ["", "text", "\u00e9"],
@@ -91,11 +96,15 @@ def _literal(asked: random.Random, value: Any, kind: Any, variables: dict[str, s
         variables[name] = str(kind)
         return f"${name}"
     if isinstance(value, dict) and is_input_object_type(named):
-        return "{" + ", ".join(
-            f"{key}: {_literal(asked, one, named.fields[key].type if key in named.fields else kind, variables)}"
-            for key, one in value.items()
-            if isinstance(key, str)
-        ) + "}"
+        return (
+            "{"
+            + ", ".join(
+                f"{key}: {_literal(asked, one, named.fields[key].type if key in named.fields else kind, variables)}"
+                for key, one in value.items()
+                if isinstance(key, str)
+            )
+            + "}"
+        )
     if isinstance(value, list | tuple):
         inner = kind.of_type if is_non_null_type(kind) else kind
         inner = inner.of_type if is_list_type(inner) else inner
@@ -117,7 +126,7 @@ def _question(asked: random.Random, oddness: float) -> tuple[str, dict[str, Any]
         _asked_field(asked, name, root.fields[name], oddness, declared, f"a{number}: ") + "{ "
         + " ".join(
             _asked_field(asked, one, CORE.type_map["Answer"].fields[one], oddness, declared, f"b{at}: ")  # type: ignore[attr-defined]
-            for at, one in enumerate(asked.choices(["seen", "again", "plain"], k=2))
+            for at, one in enumerate(asked.choices(["seen", "again", "plain", "loud"], k=2))
         )
         + " }"
         for number, name in enumerate(asked.choices([*root.fields], k=asked.choice([1, 1, 2])))
