@@ -116,7 +116,7 @@ def _literal(asked: random.Random, value: Any, kind: Any, variables: dict[str, s
     return "{}" if isinstance(value, dict) else json.dumps(value)
 
 
-def _question(asked: random.Random, oddness: float) -> tuple[str, dict[str, Any]]:
+def question(asked: random.Random, oddness: float) -> tuple[str, dict[str, Any]]:
     """A document and its variables."""
     is_mutation = asked.random() < 0.3
     root = CORE.mutation_type if is_mutation else CORE.query_type
@@ -202,7 +202,7 @@ def compare(seed: int) -> int:
     oddness = asked.choice([0.0, 0.0, 0.02, 0.1, 0.4])
     compared = 0
     for _ in range(4):
-        text, variables = _question(asked, oddness)
+        text, variables = question(asked, oddness)
         try:
             document = parse(text)
         except GraphQLError:
