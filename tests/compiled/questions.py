@@ -131,7 +131,7 @@ class Answer:
     def again(self, info: strawberry.Info, times: int = 2, words: list[str] | None = None) -> str:
         return told(self.seen, times=times, words=words, info=info)
 
-    @strawberry.field(extensions=[Louder()], permission_classes=[NotOnSundays])
+    @strawberry.field(extensions=[Louder()], permission_classes=[NotOnSundays])  # type: ignore[untyped-decorator]
     def loud(self, info: strawberry.Info, day: str = "Sunday", word: str | None = None) -> str | None:
         return told(self.seen, day=day, word=word, info=info)
 
@@ -200,7 +200,7 @@ class Mutation:
     async def put(self, info: strawberry.Info, branch: Branch, given: Given | None = None) -> Answer | None:
         return Answer(seen=told(branch=branch, given=given, info=info))
 
-    @strawberry.mutation(extensions=[Louder()])
+    @strawberry.mutation(extensions=[Louder()])  # type: ignore[untyped-decorator]
     async def raised(self, root: object, leaf: Leaf, words: list[str] | None = None) -> Answer | None:
         return Answer(seen=told(root, leaf=leaf, words=words))
 

@@ -7,6 +7,7 @@ import random
 from copy import deepcopy
 from typing import Any
 
+import pytest
 from graphql import (
     ExecutionResult,
     GraphQLError,
@@ -222,3 +223,53 @@ def compare(seed: int) -> int:
                     for name, value in variables.items()
                 }
     return compared
+
+
+LEAF = {"count": 1, "ratio": 1.5, "isOn": True, "id": "i", "colour": "RED", "day": "2026-03-01", "from": "f", "even": 2}
+WHOLE: dict[str, dict[str, Any]] = {
+    "Leaf": LEAF,
+    "Branch": {
+        "leaf": LEAF, "other": LEAF, "leaves": [LEAF], "holes": [None, LEAF], "deep": [[1]], "words": ["w", None],
+        "colours": ["VERT"], "json": {"a": [1]}, "price": "1.50",
+    },
+    "Checked": {"leaf": LEAF},
+    "Given": {"number": 3},
+}  # fmt: skip
+FIELDS = {"Leaf": "leaf(leaf: $it)", "Branch": "branch(branch: $it)", "Checked": "either(checked: $it)",
+          "Given": "either(given: $it)"}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [*WHOLE])
+async def test_every_oddity_in_every_field_of_an_input(name: str) -> None:
+    """What chance comes to seldom: also keys that lack, and keys that are not of the type."""
+    document = parse(f"query ($it: {name}!) {{ {FIELDS[name]} {{ seen }} }}")
+    prepared = Prepared(document.definitions[0])  # type: ignore[arg-type]
+    whole = WHOLE[name]
+    cases: list[Any] = [whole, *ODD, {**whole, "nothing": None}]
+    for key in CORE.type_map[name].fields:  # type: ignore[attr-defined]
+        cases.append({one: value for one, value in whole.items() if one != key})
+        cases += [{**whole, key: odd} for odd in ODD]
+    for case in cases:
+        expected = await _run(document, {"it": case}, schema.execution_context_class, 50)
+        found = await _run(document, {"it": case}, COMPILED, 50, prepared=prepared)
+        assert _bare(found) == _bare(expected), case
+
+
+async def test_what_a_resolver_writes_into_is_its_own() -> None:
+    """Defaults of variables, literals and lists are made anew for each run."""
+    document = parse("""query ($json: Json = [1], $numbers: [Int!]! = [1]) {
+        a: leaves(json: $json, numbers: $numbers) { seen } b: leaves(json: [2], numbers: [2]) { seen } }""")
+    prepared = Prepared(document.definitions[0])  # type: ignore[arg-type]
+    runs = [await _run(document, {}, COMPILED, 50, prepared=prepared) for _ in range(3)]
+    assert "written into" not in repr(runs[0])
+    assert runs[0] == runs[1] == runs[2]
+
+
+async def test_a_null_where_an_argument_may_not_be_null_is_refused() -> None:
+    """A variable that may be null, with a default, where the argument may not."""
+    document = parse("query ($times: Int = 2) { leaf(leaf: {count: 1}) { again(times: $times) } }")
+    assert not validate(CORE, document)
+    prepared = Prepared(document.definitions[0])  # type: ignore[arg-type]
+    for variables in ({}, {"times": 3}, {"times": None}, {"times": "no"}):
+        expected = await _run(document, variables, schema.execution_context_class, 50)
+        assert await _run(document, variables, COMPILED, 50, prepared=prepared) == expected
