@@ -41,111 +41,114 @@ class _Seen:
         return made
 
 
+class _Compiled(Executor[Any]):
+    """In front of the class that a schema would use by itself."""
+
+    plan: Plan | None = None
+    seen: _Seen
+    """Of the class, for those who pass no `prepared`."""
+
+    @classmethod
+    def build(
+        cls,
+        schema: GraphQLSchema,
+        document: DocumentNode,
+        root_value: Any = None,
+        context_value: Any = None,
+        raw_variable_values: dict[str, Any] | None = None,
+        operation_name: str | None = None,
+        *further: Any,
+        prepared: Prepared | None = None,
+        **options: Any,
+    ) -> Any:
+        given = schema, document, root_value, context_value, raw_variable_values, operation_name
+        kept = prepared or cls.seen.find(document, operation_name)
+        built: Any = kept and _ready(cls, kept, given, further, options)
+        if not built:
+            built = super().build(*given, *further, **options)
+            if isinstance(built, list):
+                return built
+            kept = kept or cls.seen.note(document, operation_name, built)
+            if kept:
+                kept.note(built, document, operation_name)
+        if kept and built.is_awaitable in _USUAL:
+            built.plan = kept.plan(cast(Any, built))
+        return built
+
+    def execute_operation(self, serially: bool | None = None) -> Any:
+        """Without collecting the fields of the root, which the plan has."""
+        plan = self.plan
+        root = plan.root if plan is not None and self.operation.operation is OperationType.QUERY else None
+        if root is None or serially:
+            return super().execute_operation(serially)
+        try:
+            data = root(self, self.root_value, None)
+        except GraphQLError as error:
+            self.collected_errors.add(error, None)
+            return self.build_response(None)
+        return self._awaited(data) if self.is_awaitable(data) else self.build_response(data)
+
+    async def _awaited(self, data: Any) -> Any:
+        try:
+            found = await data
+        except GraphQLError as error:
+            self.collected_errors.add(error, None)
+            found = None
+        except Exception:
+            self.run_async_work_finished_hook()
+            raise
+        return self.build_response(found)
+
+    def execute_collected_root_fields(
+        self, root_type: GraphQLObjectType, root_value: Any, grouped: GroupedFieldSet, serially: bool, defers: Any
+    ) -> Any:
+        plan = self.plan
+        if plan is None:
+            return super().execute_collected_root_fields(root_type, root_value, grouped, serially, defers)
+        if serially or plan.root is None:
+            return self.execute_root_grouped_field_set(root_type, root_value, plan.root_fields, serially, None)
+        return plan.root(self, root_value, None)
+
+    def execute_field(
+        self, parent_type: GraphQLObjectType, source: Any, details: FieldDetailsList, path: Path, context: Any
+    ) -> Any:
+        """Those of a mutation, one after the other."""
+        plan = self.plan
+        field = plan.field_at(parent_type, details) if plan is not None and path.prev is None else None
+        if field is None:
+            return super().execute_field(parent_type, source, details, path, context)
+        try:
+            value = call(self, field, source, None)
+        except Exception as error:
+            return broke(self, field, error, None)
+        return odd(self, field, value, None, [])
+
+    def collect_and_execute_subfields(
+        self, return_type: GraphQLObjectType, details: FieldDetailsList, path: Path, result: Any, context: Any
+    ) -> Any:
+        plan = self.plan
+        completes = plan.object_at(return_type, details) if plan is not None else None
+        if completes is None:
+            return super().collect_and_execute_subfields(return_type, details, path, result, context)
+        return completes(self, result, path)
+
+    def complete_iterable_value(
+        self, item_type: Any, details: FieldDetailsList, info: Any, path: Path, items: Any, context: Any
+    ) -> Any:
+        plan = self.plan
+        known = plan is not None and (items.__class__ is list or items.__class__ is tuple)
+        completes = plan.list_at(item_type, details) if known and plan is not None else None
+        if completes is None:
+            return super().complete_iterable_value(item_type, details, info, path, items, context)
+        return completes(self, items, path)
+
+
 def compiled_executor(base: type[Executor[Any]]) -> type[Executor[Any]]:
     """A subclass of a schema's `execution_context_class`, to be given to the schema or to `execute`.
 
     Takes `prepared=Prepared(operation)` beside what `execute` takes; without it, keeps a bounded number itself.
     """
-    seen = _Seen()
-
-    class Compiled(base):  # type: ignore[misc,valid-type]
-        plan: Plan | None = None
-
-        @classmethod
-        def build(
-            cls,
-            schema: GraphQLSchema,
-            document: DocumentNode,
-            root_value: Any = None,
-            context_value: Any = None,
-            raw_variable_values: dict[str, Any] | None = None,
-            operation_name: str | None = None,
-            *further: Any,
-            prepared: Prepared | None = None,
-            **options: Any,
-        ) -> Any:
-            given = schema, document, root_value, context_value, raw_variable_values, operation_name
-            kept = prepared or seen.find(document, operation_name)
-            built: Any = kept and _ready(cls, kept, given, further, options)
-            if not built:
-                built = super().build(*given, *further, **options)
-                if isinstance(built, list):
-                    return built
-                kept = kept or seen.note(document, operation_name, built)
-                if kept:
-                    kept.note(built, document, operation_name)
-            if kept and built.is_awaitable in _USUAL:
-                built.plan = kept.plan(cast(Any, built))
-            return built
-
-        def execute_operation(self, serially: bool | None = None) -> Any:
-            """Without collecting the fields of the root, which the plan has."""
-            plan = self.plan
-            root = plan.root if plan is not None and self.operation.operation is OperationType.QUERY else None
-            if root is None or serially:
-                return super().execute_operation(serially)
-            try:
-                data = root(self, self.root_value, None)
-            except GraphQLError as error:
-                self.collected_errors.add(error, None)
-                return self.build_response(None)
-            return self._awaited(data) if self.is_awaitable(data) else self.build_response(data)
-
-        async def _awaited(self, data: Any) -> Any:
-            try:
-                found = await data
-            except GraphQLError as error:
-                self.collected_errors.add(error, None)
-                found = None
-            except Exception:
-                self.run_async_work_finished_hook()
-                raise
-            return self.build_response(found)
-
-        def execute_collected_root_fields(
-            self, root_type: GraphQLObjectType, root_value: Any, grouped: GroupedFieldSet, serially: bool, defers: Any
-        ) -> Any:
-            plan = self.plan
-            if plan is None:
-                return super().execute_collected_root_fields(root_type, root_value, grouped, serially, defers)
-            if serially or plan.root is None:
-                return self.execute_root_grouped_field_set(root_type, root_value, plan.root_fields, serially, None)
-            return plan.root(self, root_value, None)
-
-        def execute_field(
-            self, parent_type: GraphQLObjectType, source: Any, details: FieldDetailsList, path: Path, context: Any
-        ) -> Any:
-            """Those of a mutation, one after the other."""
-            plan = self.plan
-            field = plan.field_at(parent_type, details) if plan is not None and path.prev is None else None
-            if field is None:
-                return super().execute_field(parent_type, source, details, path, context)
-            try:
-                value = call(self, field, source, None)
-            except Exception as error:
-                return broke(self, field, error, None)
-            return odd(self, field, value, None, [])
-
-        def collect_and_execute_subfields(
-            self, return_type: GraphQLObjectType, details: FieldDetailsList, path: Path, result: Any, context: Any
-        ) -> Any:
-            plan = self.plan
-            completes = plan.object_at(return_type, details) if plan is not None else None
-            if completes is None:
-                return super().collect_and_execute_subfields(return_type, details, path, result, context)
-            return completes(self, result, path)
-
-        def complete_iterable_value(
-            self, item_type: Any, details: FieldDetailsList, info: Any, path: Path, items: Any, context: Any
-        ) -> Any:
-            plan = self.plan
-            known = plan is not None and (items.__class__ is list or items.__class__ is tuple)
-            completes = plan.list_at(item_type, details) if known and plan is not None else None
-            if completes is None:
-                return super().complete_iterable_value(item_type, details, info, path, items, context)
-            return completes(self, items, path)
-
-    return Compiled
+    return type("Compiled", (_Compiled, base), {"seen": _Seen()})
 
 
 _IN_ORDER = (
