@@ -178,8 +178,9 @@ class Operations:
 
     async def _executed(self, operation: Operation, viewer: Viewer, event: object) -> ExecutionResult:
         executor_class, options = self._executor_class, self._options
-        if self._compiled_class and (prepared := operation.document.prepared(operation.node)):
-            executor_class, options = self._compiled_class, options | {"prepared": prepared}
+        if self._compiled_class:
+            executor_class = self._compiled_class
+            options = options | {"prepared": operation.document.prepared(operation.node)}
         result: ExecutionResult | Awaitable[ExecutionResult] = execute(
             self._schema,
             operation.document.tree,

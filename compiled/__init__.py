@@ -4,6 +4,6 @@ Knows nothing of what the schema is about.
 """
 
 from compiled.executor import compiled_executor
-from compiled.plan import Prepared
+from compiled.prepared import Prepared
 
 __all__ = ["Prepared", "compiled_executor"]

@@ -4,17 +4,11 @@ Which fields are selected depends on nothing but the variables of @skip and @inc
 of their values. A plan keeps no other variable.
 """
 
-from collections import OrderedDict
 from typing import Any
 
 from graphql import (
-    FragmentSpreadNode,
     GraphQLError,
     GraphQLObjectType,
-    GraphQLSchema,
-    OperationDefinitionNode,
-    SelectionSetNode,
-    VariableNode,
     get_named_type,
 )
 from graphql.execution import Executor
@@ -28,8 +22,6 @@ from compiled.types import concrete_of
 
 MAX_FUNCTIONS = 2_000
 """Of one plan; what does not fit is left to graphql-core."""
-MAX_PLANS = 16
-"""Of one operation: sets of values of the variables that skip and include."""
 MAX_CLASSES = 64
 """Of objects that one field answers with."""
 
@@ -59,6 +51,10 @@ class Plan:
 
     def own(self, field: Field) -> None:
         self._owned.setdefault(id(field.details), field)
+
+    def field_at(self, kind: GraphQLObjectType, details: Any) -> Field | None:
+        owned = self._owned.get(id(details))
+        return owned if owned is not None and owned.details is details and owned.parent is kind else None
 
     def object_at(self, kind: GraphQLObjectType, details: Any, way: Way = ()) -> Function | None:
         """None for field lists that are not of this plan, and what is too much for it."""
@@ -94,10 +90,6 @@ class Plan:
     def _is_full(self) -> bool:
         return len(self._objects) + len(self._lists) >= MAX_FUNCTIONS
 
-    @property
-    def schema(self) -> GraphQLSchema:
-        return self._schema
-
     def learn(self, run: Executor[Any], field: Field, value: Any) -> None:
         """From an object that graphql-core completed, how to complete those of its class."""
         kind = value.__class__
@@ -106,8 +98,7 @@ class Plan:
         concrete = concrete_of(self._schema, get_named_type(field.type), value)
         if concrete is None:
             return
-        way = () if field.is_item else field.way
-        made = self.object_at(concrete, field.details, way)
+        made = self.object_at(concrete, field.details, field.way)
         if made is not None:
             field.by_class[kind] = made
 
@@ -133,69 +124,9 @@ class Plan:
             return None
         fields: dict[str, Field] = {}
         for key, details in grouped.items():
-            name = details[0].node.name.value
-            definition = self._schema.get_field(kind, name)
-            if definition is None or definition.resolve is None:
+            field = Field.of(self._schema, kind, key, details, (*way, (key, kind.name)))
+            if field is None:
                 return None
-            field = Field(
-                definition,
-                kind,
-                details,
-                definition.type,
-                (*way, (key, kind.name)),
-                definition.resolve,
-                bool(definition.args or details[0].node.arguments),
-                [one.node for one in details],
-            )
             self.own(field)
             fields[key] = field
         return object_function(self, fields)
-
-
-class Prepared:
-    """An operation and its plans: keep it as long as the document. None of its plans knows who asks."""
-
-    def __init__(self, operation: OperationDefinitionNode) -> None:
-        self.operation = operation
-        self._flags: tuple[str, ...] | None = None
-        self._unfit = False
-        self._plans: OrderedDict[tuple[Any, ...], Plan] = OrderedDict()
-
-    def plan(self, run: Executor[Any]) -> Plan | None:
-        """None for what is left to graphql-core: incremental delivery, fragments with variables, middleware, aborts."""
-        if run.middleware_manager is not None or run.abort_signal is not None or run.operation is not self.operation:
-            return None
-        if self._flags is None:
-            self._look(run)
-        if self._unfit or self._flags is None:
-            return None
-        coerced = run.variable_values.coerced
-        key = tuple(coerced.get(name) for name in self._flags)
-        found = self._plans.get(key)
-        if found is None:
-            try:
-                found = self._plans[key] = Plan(run, frozenset(self._flags))
-            except (GraphQLError, RecursionError):  # of who asks; graphql-core says it where it belongs
-                return None
-            if len(self._plans) > MAX_PLANS:
-                self._plans.popitem(last=False)
-        else:
-            self._plans.move_to_end(key)
-        return found
-
-    def _look(self, run: Executor[Any]) -> None:
-        flags: set[str] = set()
-        waiting: list[SelectionSetNode] = [self.operation.selection_set]
-        waiting += [fragment.definition.selection_set for fragment in run.fragments.values()]
-        self._unfit = any(fragment.variable_signatures for fragment in run.fragments.values())
-        while waiting:
-            for selection in waiting.pop().selections:
-                for directive in selection.directives or ():
-                    self._unfit |= directive.name.value in {"defer", "stream"}
-                    if directive.name.value in {"skip", "include"}:
-                        values = [argument.value for argument in directive.arguments or ()]
-                        flags.update(value.name.value for value in values if isinstance(value, VariableNode))
-                inner = None if isinstance(selection, FragmentSpreadNode) else selection.selection_set  # type: ignore[attr-defined]
-                if inner is not None:
-                    waiting.append(inner)
-        self._flags = tuple(sorted(flags))

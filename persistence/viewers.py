@@ -4,11 +4,12 @@ from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from domain.access import PartnerScope, Role, Viewer
 from domain.errors import NotFound
 from persistence.database import Database
+from persistence.prepared import Prepared, read
 from persistence.tables.company import COMPANY, OFFICE
 
 
@@ -45,8 +46,12 @@ async def find_viewer(
     )
 
 
+_BY_SLUG = Prepared(select(COMPANY.c.company_id).where(COMPANY.c.slug == bindparam("slug")))
+
+
 async def _company_id(database: Database, slug: str) -> UUID:
-    found = await database.rows(select(COMPANY.c.company_id).where(COMPANY.c.slug == slug))
+    """Looked up for every operation of everybody."""
+    [found] = await database.read(lambda connection: read(connection, (_BY_SLUG, {"slug": slug})))
     if not found:
         raise NotFound("The company this token names does not exist.")
     company_id: UUID = found[0].company_id

@@ -27,7 +27,7 @@ from tests.compiled_once import compile_once
 from tests.postgresql import postgresql_server
 
 compile_once()
-document.COMPILED_FROM = 1  # so that whatever is asked in a test is answered by compiled functions
+document.KEPT_FROM = 1  # so that what a test asks twice is answered by functions that were kept
 
 settings.register_profile(
     "suite",

@@ -191,3 +191,34 @@ def test_issuer_and_audience_are_asked_for_when_set() -> None:
 
 def test_a_token_with_a_critical_extension_is_refused() -> None:
     assert refused(signed(PAYLOAD, crit=["pay"], pay=1))
+
+
+def test_a_token_that_was_good_is_looked_at_again() -> None:
+    """Its signature is remembered, and with which key it was good; not that it was in time."""
+    authenticator = Authenticator(make_settings(), resolve)
+    token = signed(PAYLOAD)
+
+    def told(token: str, now: Any = NOW) -> str:
+        try:
+            return asyncio.run(authenticator.viewer(f"Bearer {token}", now=now)).name
+        except AuthenticationError as error:
+            return str(error)
+
+    assert [told(token), told(token)] == ["Front desk", "Front desk"]
+    assert told(token, LATER) == "This token has expired."
+    head, payload, signature = token.split(".")
+    other = signed({**PAYLOAD, "role": "operator"}).split(".")
+    assert told(f"{head}.{other[1]}.{signature}") == "This token's signature is not valid."
+    assert told(f"{head}.{payload}.{other[2]}") == "This token's signature is not valid."
+    assert told(token) == "Front desk"
+
+
+def test_a_token_is_good_no_longer_than_its_key() -> None:
+    settings = make_settings(previous_secret_key=SECRET, secret_key=SECRET[::-1])
+    old = signed(PAYLOAD)
+    authenticator = Authenticator(settings, resolve)
+    header = f"Bearer {old}"
+    assert asyncio.run(authenticator.viewer(header, now=NOW)).name == "Front desk"
+    authenticator._settings = make_settings(secret_key=SECRET[::-1])
+    with pytest.raises(AuthenticationError, match="signature"):
+        asyncio.run(authenticator.viewer(header, now=NOW))

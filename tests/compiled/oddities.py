@@ -278,8 +278,9 @@ def knot(data: random.Random, depth: int = 0) -> Any:
 class Context:
     """What resolvers told, in order."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, given: Any = None) -> None:
         self.seed = seed
+        self.given = given
         self.told: list[Any] = []
         self.loader: DataLoader[int, int] = DataLoader(self._load)
 
@@ -296,6 +297,14 @@ class Query:
     @strawberry.field
     def knot(self, info: strawberry.Info) -> Knot | None:
         return value(random.Random(info.context.seed), lambda: knot(random.Random(info.context.seed)))  # type: ignore[no-any-return]
+
+    @strawberry.field
+    def given(self, info: strawberry.Info) -> Leaf | None:
+        return info.context.given  # type: ignore[no-any-return]
+
+    @strawberry.field
+    def all_given(self, info: strawberry.Info) -> list[Leaf] | None:
+        return [info.context.given, info.context.given]
 
     @strawberry.field
     async def knots(self, info: strawberry.Info, first: int = 2) -> list[Knot]:

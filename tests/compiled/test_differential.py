@@ -8,6 +8,7 @@ import asyncio
 import os
 import random
 import re
+from dataclasses import fields
 from typing import Any
 
 import pytest
@@ -26,10 +27,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from compiled import Prepared, compiled_executor
-from tests.compiled.oddities import ODDNESS, Context, schema
+from tests.compiled.oddities import ODD, ODDNESS, Context, Leaf, leaf, schema
 
 CORE = schema._schema
-COMPILED = compiled_executor(schema.execution_context_class)
+CORE_CLASS = schema.execution_context_class
+COMPILED = compiled_executor(CORE_CLASS)
 EXAMPLES = int(os.environ.get("FAREBOX_TEST_EXAMPLES", "20"))
 
 
@@ -80,8 +82,8 @@ def _document(asked: random.Random) -> str:
     )
 
 
-async def _run(document: Any, variables: Any, seed: int, **options: Any) -> tuple[Any, Any, Any]:
-    context = Context(seed)
+async def _run(document: Any, variables: Any, seed: int, given: Any = None, **options: Any) -> tuple[Any, Any, Any]:
+    context = Context(seed, given)
     found = execute(CORE, document, context_value=context, variable_values=variables, **options)
     try:
         result = found if isinstance(found, ExecutionResult) else await found
@@ -114,10 +116,28 @@ def compare(seed: int) -> bool:
     for turn in range(3):  # the second and third run what the first learned
         variables = {"yes": asked.random() < 0.8, "no": asked.random() < 0.2, "number": 2}
         data_seed = seed + turn % 2
-        expected = asyncio.run(_run(document, variables, data_seed, executor_class=schema.execution_context_class))
+        expected = asyncio.run(_run(document, variables, data_seed, executor_class=CORE_CLASS))
         found = asyncio.run(_run(document, variables, data_seed, executor_class=COMPILED, prepared=prepared))
         assert _bare(found) == _bare(expected), text
     return True
+
+
+@pytest.mark.parametrize("place", ["given", "allGiven"])
+async def test_every_oddity_in_every_field_of_a_leaf(place: str) -> None:
+    """What chance comes to seldom; the first run teaches what the other knows."""
+    names = [*CORE.type_map["Leaf"].fields]  # type: ignore[attr-defined]
+    document = parse(f"{{ {place} {{ {' '.join(names)} }} }}")
+    prepared = Prepared(document.definitions[0])  # type: ignore[arg-type]
+    ODDNESS[0] = 0.0
+    for field in fields(Leaf):
+        for make in [lambda data: getattr(leaf(data), field.name), *ODD]:  # noqa: B023 - called at once
+            told = []
+            for options in ({"executor_class": CORE_CLASS}, {"executor_class": COMPILED, "prepared": prepared}):
+                data = random.Random(7)
+                given = leaf(data)
+                setattr(given, field.name, make(data))
+                told.append(_bare(await _run(document, {}, 0, given, **options)))
+            assert told[0] == told[1], field.name
 
 
 def _bare(found: object) -> str:

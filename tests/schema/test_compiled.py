@@ -77,14 +77,14 @@ async def test_every_field_is_answered_as_without(small_house: House, role: Role
             assert await answer(compiled, query, viewer, variables) == expected, query
 
 
-async def test_an_operation_is_compiled_when_it_comes_again_and_again(
+async def test_what_is_compiled_is_kept_when_it_comes_again(
     small_house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(document, "COMPILED_FROM", 3)
+    monkeypatch.setattr(document, "KEPT_FROM", 2)
     viewer = small_house.world.viewer(Role.COMPANY_ADMIN)
     asked = operations(small_house, is_compiled=True)
     request = GraphQLRequest(query="{ viewer { id } }", variables={}, operation_name=None, body_bytes=0)
-    for number in range(1, 5):
+    for number in range(1, 4):
         operation = asked.find(request, viewer)
         await asked.run(operation, viewer, Incident())
-        assert bool(operation.document._prepared) is (number >= 3)
+        assert bool(operation.document._prepared) is (number >= 2)
