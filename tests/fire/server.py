@@ -33,9 +33,9 @@ def free_port() -> int:
     return port
 
 
-def token(company: str, role: Role) -> str:
+def token(company: str, role: Role, *, subject: str | None = None) -> str:
     claims = Claims(
-        subject=f"{role.lower()}@{company}",
+        subject=subject or f"{role.lower()}@{company}",
         name=role.replace("_", " ").capitalize(),
         company=company,
         role=role,
@@ -71,6 +71,12 @@ class Server:
             "FAREBOX_PUBLIC_URL": self.address,
             "PYTHONPATH": str(ROOT),
         }
+
+    @property
+    def pid(self) -> int:
+        """Of the process that was started; raises while there is none."""
+        assert self._process is not None
+        return self._process.pid
 
     @property
     def is_running(self) -> bool:
