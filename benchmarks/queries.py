@@ -1,6 +1,7 @@
 """What is asked in every part, of Farebox and of the floor alike; and the same of PostGraphile, over its view."""
 
 from typing import Any
+from uuid import UUID
 
 _COLUMNS = """id occurredAt service usageType direction durationSeconds isBookedLate state
   office { id name } member { id name } group { id name } phoneNumber { text kind } quantity { value unit }
@@ -16,17 +17,17 @@ CREDITS = f"""query Credits($officeId: ID!) {{
     committed {_MONEY} spent {_MONEY} usedPercent }}
   planUsage(officeId: $officeId) {{ id service unit committed spent available usedPercent }} }}"""
 
-PEER_HISTORY = """query History($officeId: String!, $first: Int!) {
-  allUsageHistories(condition: { officeId: $officeId }, first: $first, orderBy: [OCCURRED_AT_DESC, RECORD_DESC]) {
+PEER_HISTORY = """query History($office: UUID!, $first: Int!) {
+  allUsageHistories(condition: { officeKey: $office }, first: $first, orderBy: [OCCURRED_AT_DESC, ROW_ID_DESC]) {
     nodes { record occurredAt service usageType direction durationSeconds isBookedLate state
       officeId officeName memberId memberName groupId groupName phoneText phoneKind quantityValue quantityUnit
       walletSources costAmount costCurrency rateAmount rateCurrency rateUnit incrementLabel }
     pageInfo { hasNextPage } } }"""
 
-PEER_CREDITS = """query Credits($officeId: String!) {
-  allOfficeWallets(condition: { officeId: $officeId }) { nodes { wallet kind name balance balanceCurrency reserved
+PEER_CREDITS = """query Credits($office: UUID!) {
+  allOfficeWallets(condition: { officeKey: $office }) { nodes { wallet kind name balance balanceCurrency reserved
     reservedCurrency available availableCurrency committed committedCurrency spent spentCurrency usedPercent } }
-  allOfficePlans(condition: { officeId: $officeId }) { nodes { plan service unit committed spent available
+  allOfficePlans(condition: { officeKey: $office }) { nodes { plan service unit committed spent available
     usedPercent } } }"""
 
 
@@ -40,9 +41,9 @@ def credits_of(office_id: str) -> dict[str, Any]:
     return {"query": CREDITS, "operationName": "Credits", "variables": {"officeId": office_id}}
 
 
-def peer_history(first: int, office_id: str) -> dict[str, Any]:
-    return {"query": PEER_HISTORY, "operationName": "History", "variables": {"officeId": office_id, "first": first}}
+def peer_history(first: int, office: UUID) -> dict[str, Any]:
+    return {"query": PEER_HISTORY, "operationName": "History", "variables": {"office": str(office), "first": first}}
 
 
-def peer_credits(office_id: str) -> dict[str, Any]:
-    return {"query": PEER_CREDITS, "operationName": "Credits", "variables": {"officeId": office_id}}
+def peer_credits(office: UUID) -> dict[str, Any]:
+    return {"query": PEER_CREDITS, "operationName": "Credits", "variables": {"office": str(office)}}
