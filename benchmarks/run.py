@@ -1,5 +1,6 @@
 """How long a run may take, where its files lie, and what a server of it is told."""
 
+import tempfile
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,7 +51,7 @@ class Run:
         return f"sqlite+aiosqlite:///{self.folder}/{name}.db"
 
     def postgresql(self) -> AbstractContextManager[URL]:
-        return postgresql_server(DURABLE, None)
+        return postgresql_server(DURABLE, Path(tempfile.gettempdir()))
 
 
 async def serve(run: Run, name: str, url: str, *program: str, workers: int = 1, **env: str) -> Server:
