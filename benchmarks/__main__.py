@@ -5,6 +5,7 @@ All parts together write RESULTS.md; a part by its name prints alone.
 
 import argparse
 import asyncio
+import os
 import signal
 import sys
 import tempfile
@@ -43,16 +44,19 @@ async def main() -> None:
     assert task is not None
     loop.add_signal_handler(signal.SIGTERM, task.cancel)  # else what was started would be left over
     names = asked.part or [name for name in PARTS if asked.full or name not in FULL_ONLY]
-    measured = [await measured_part(name, is_full=asked.full, is_tiny=asked.tiny) for name in names]
-    told = report(measured, form="full" if asked.full else "tiny" if asked.tiny else "short")
-    sys.stdout.write(told)
-    if not asked.part and not asked.tiny:
-        RESULTS.write_text(told, encoding="utf-8")
+    form = "full" if asked.full else "tiny" if asked.tiny else "short"
+    measured: list[Part] = []
+    for name in names:
+        sys.stderr.write(f"{name} …\n")
+        measured.append(await measured_part(name, is_full=asked.full, is_tiny=asked.tiny))
+        if not asked.part and not asked.tiny:  # a run that is broken off leaves what it had
+            RESULTS.write_text(report(measured, form=form), encoding="utf-8")
+    sys.stdout.write(report(measured, form=form))
 
 
 async def measured_part(name: str, *, is_full: bool, is_tiny: bool) -> Part:
     """What goes wrong is told in the part's place, and the rest goes on."""
-    begun = time.monotonic()
+    begun, busy = time.monotonic(), await others_at_work()
     with tempfile.TemporaryDirectory(prefix="farebox-bench-", ignore_cleanup_errors=True) as folder:
         try:
             rows = await PARTS[name](Run(folder=Path(folder), is_full=is_full, is_tiny=is_tiny))
@@ -60,7 +64,23 @@ async def measured_part(name: str, *, is_full: bool, is_tiny: bool) -> Part:
             traceback.print_exc()
             why = str(failure).strip().splitlines() or [""]
             rows = [NotMeasured(what=name, why=f"{type(failure).__name__}: {why[0][:200]}")]
-    return Part(name, rows, time.monotonic() - begun)
+    return Part(name, rows, time.monotonic() - begun, busy)
+
+
+async def others_at_work(seconds: float = 1.0) -> float:
+    """Cores that are busy before anything of ours is: figures that need an idle machine are worth less then."""
+    before = _busy_ticks()
+    await asyncio.sleep(seconds)
+    return (_busy_ticks() - before) / os.sysconf("SC_CLK_TCK") / seconds
+
+
+def _busy_ticks() -> int:
+    """Of all cores: everything in the first line of /proc/stat but what was idle, or waited for a disk."""
+    told = Path("/proc/stat")
+    if not told.exists():
+        return 0
+    user, nice, system, _idle, _waiting, *rest = (int(cell) for cell in told.read_text().splitlines()[0].split()[1:8])
+    return user + nice + system + sum(rest)
 
 
 if __name__ == "__main__":

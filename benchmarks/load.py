@@ -101,4 +101,6 @@ if __name__ == "__main__":
     parser.add_argument("connections", type=int)
     parser.add_argument("seconds", type=float)
     given = parser.parse_args()
-    sys.stdout.write(f"{asyncio.run(ask(Load(**json.loads(given.asked.read_text())), given.connections, given.seconds))}")
+    sys.stdout.write(
+        f"{asyncio.run(ask(Load(**json.loads(given.asked.read_text())), given.connections, given.seconds))}"
+    )

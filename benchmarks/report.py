@@ -21,16 +21,26 @@ class Part(NamedTuple):
     name: str
     rows: list[Row]
     seconds: float
+    busy: float
+    """Cores that others kept busy just before."""
 
 
 def report(parts: Iterable[Part], *, form: str) -> str:
-    lines = ["# Results", "", f"The {form} form, {datetime.now(UTC):%Y-%m-%d}. {MEANING}", "", *described(), ""]
+    lines = ["# Results", "", f"The {form} form, {datetime.now(UTC):%Y-%m-%d}.", "", MEANING, "", *described(), ""]
     for part in parts:
         option = " --full" if form == "full" else ""
         lines += [f"## {part.name.capitalize()}", ""]
-        lines += [f"`python -m benchmarks {part.name}{option}`, {part.seconds:.0f} seconds.", "", HEAD]
+        lines += [
+            f"`python -m benchmarks {part.name}{option}`, {part.seconds:.0f} seconds."
+            f" Just before, others kept {part.busy:.1f} of the machine's cores busy.",
+            "",
+            HEAD,
+        ]
         lines += [line(row) for row in part.rows]
-        lines += ["", *(f"- {row.what}: {row.note}" for row in part.rows if not isinstance(row, NotMeasured) and row.note)]
+        lines += [
+            "",
+            *(f"- {row.what}: {row.note}" for row in part.rows if not isinstance(row, NotMeasured) and row.note),
+        ]
         lines += [""]
     return "\n".join(lines).rstrip() + "\n"
 

@@ -23,9 +23,7 @@ LEFT JOIN directory_group g ON g.company_id = ch.company_id AND g.id = ch.group_
 WHERE ch.company_id = $1 AND ch.office_id = $2
 ORDER BY ch.occurred_at DESC, ch.id DESC LIMIT $3"""
 
-_SQLITE_MONEY = (
-    "printf('%s%d.%0{digits}d', iif({value} < 0, '-', ''), abs({value}) / {whole}, abs({value}) % {whole})"
-)
+_SQLITE_MONEY = "printf('%s%d.%0{digits}d', iif({value} < 0, '-', ''), abs({value}) / {whole}, abs({value}) % {whole})"
 
 
 def _decimal(value: str, digits: int = 6) -> str:

@@ -66,6 +66,18 @@ class Asked:
     least_of_peer: float
 
 
+@dataclass(frozen=True)
+class Rater:
+    """Answers a second to one query, measured again with every call."""
+
+    asked: Load
+    connections: int
+    seconds: float
+
+    async def __call__(self) -> float:
+        return await self.asked.rate(self.connections, self.seconds)
+
+
 async def measure(run: Run) -> list[Row]:
     rows: list[Row] = []
     async with _place(run, "SQLite", run.sqlite_url("reading")) as place:
@@ -176,12 +188,8 @@ async def _beside(run: Run, place: Place, asked: Asked) -> list[Row]:
 async def _rates(run: Run, loads: dict[str, Load], connections: int) -> dict[str, list[float]]:
     for asked in loads.values():  # what is known by heart is asked often
         await asked.rate(connections, min(1.0, run.load_seconds))
-    works = {name: _rate_of(asked, connections, run.load_seconds) for name, asked in loads.items()}
+    works = {name: Rater(asked, connections, run.load_seconds) for name, asked in loads.items()}
     return await interleaved(run.rounds, works)
-
-
-def _rate_of(asked: Load, connections: int, seconds: float) -> Any:
-    return lambda: asked.rate(connections, seconds)
 
 
 def _callers(connections: int) -> str:
