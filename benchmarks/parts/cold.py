@@ -29,7 +29,7 @@ PATIENCE = 60
 async def measure(run: Run) -> list[Row]:
     url = run.sqlite_url("cold")
     world = await found(url)
-    rows_loaded = run.count(tiny=500, short=20_000, full=200_000)
+    rows_loaded = run.count(tiny=50, short=20_000, full=200_000)
     await load(world, rows_loaded)
     asked = queries.history(100, public_id(IdKind.OFFICE, await world.office_id()))
     await world.database.close()
