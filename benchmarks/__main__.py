@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 from benchmarks.figure import NotMeasured, Row
@@ -23,13 +23,13 @@ from benchmarks.run import Run
 __all__ = ["BATCH", "events", "fresh_database", "seconds"]
 
 Measure = Callable[[Run], Awaitable[list[Row]]]
-PARTS: dict[str, Measure] = {
-    "reading": reading.measure,
-    "charging": charging.measure,
-    "export": export.measure,
-    "cold": cold.measure,
-    "growth": growth.measure,
-    "workers": workers.measure,
+PARTS: dict[str, Sequence[Measure]] = {
+    "reading": reading.MEASURES,
+    "charging": charging.MEASURES,
+    "export": export.MEASURES,
+    "cold": cold.MEASURES,
+    "growth": growth.MEASURES,
+    "workers": workers.MEASURES,
 }
 FULL_ONLY = frozenset({"growth", "workers"})
 
@@ -58,12 +58,15 @@ async def measured_part(name: str, *, is_full: bool, is_tiny: bool) -> Part:
     """What goes wrong is told in the part's place, and the rest goes on."""
     begun, busy = time.monotonic(), await others_at_work()
     with tempfile.TemporaryDirectory(prefix="farebox-bench-", ignore_cleanup_errors=True) as folder:
-        try:
-            rows = await PARTS[name](Run(folder=Path(folder), is_full=is_full, is_tiny=is_tiny))
-        except Exception as failure:
-            traceback.print_exc()
-            why = str(failure).strip().splitlines() or [""]
-            rows = [NotMeasured(what=name, why=f"{type(failure).__name__}: {why[0][:200]}")]
+        rows: list[Row] = []
+        for measure in PARTS[name]:
+            try:
+                rows += await measure(Run(folder=Path(folder), is_full=is_full, is_tiny=is_tiny))
+            except Exception as failure:
+                traceback.print_exc()
+                why = " ".join(str(failure).split())[:200]
+                what = f"{name} {measure.__name__.replace('_', ' ')}"
+                rows.append(NotMeasured(what=what, why=f"{type(failure).__name__}: {why}"))
     return Part(name, rows, time.monotonic() - begun, busy)
 
 

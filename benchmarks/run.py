@@ -21,8 +21,13 @@ max_wal_size = 4GB
 max_connections = 200
 """
 """What a careful installation has. Nothing committed is lost in a crash."""
-WIDE = {"FAREBOX_THROTTLE_POINTS": "1000000000", "FAREBOX_THROTTLE_RESTORE": "1000000000"}
-"""All limits stay on; the bucket of the principal is wide enough that it never asks for patience."""
+WIDE = {
+    "FAREBOX_THROTTLE_POINTS": "1000000000",
+    "FAREBOX_THROTTLE_RESTORE": "1000000000",
+    "FAREBOX_MAX_WAIT_SECONDS": "60",
+}
+"""All limits stay on; the bucket of the principal is wide enough that it never asks for patience, and nobody is sent
+away because the machine is busy with something else."""
 PRODUCTION = {"FAREBOX_ENV": "production", "FAREBOX_LOG_LEVEL": "warning", **WIDE}
 
 

@@ -80,11 +80,16 @@ def _slugs(offices: int) -> Iterator[str]:
     return ("hq" if number % offices == 0 else f"office-{number % offices}" for number in count())
 
 
-async def measure(run: Run) -> list[Row]:
-    rows = await _one_engine(run, "SQLite", run.sqlite_url("charging"))
+async def on_sqlite(run: Run) -> list[Row]:
+    return await _one_engine(run, "SQLite", run.sqlite_url("charging"))
+
+
+async def on_postgresql(run: Run) -> list[Row]:
     with run.postgresql() as server:
-        rows += await _one_engine(run, "PostgreSQL", server.render_as_string(hide_password=False))
-    return rows
+        return await _one_engine(run, "PostgreSQL", server.render_as_string(hide_password=False))
+
+
+MEASURES = (on_sqlite, on_postgresql)
 
 
 async def _one_engine(run: Run, engine: str, url: str) -> list[Row]:
@@ -114,7 +119,7 @@ def _works(charging: Charging) -> dict[str, Work]:
         "imported": charging.imports(batches),
         "imported to one": charging.imports(batches, offices=1),
         "reported": charging.reports(batches, size=BATCH, callers=BATCH_CALLERS),
-        "single": charging.reports(run.count(tiny=16, short=800, full=8_000), size=1, callers=SINGLE_CALLERS),
+        "single": charging.reports(run.count(tiny=16, short=400, full=8_000), size=1, callers=SINGLE_CALLERS),
     }
 
 

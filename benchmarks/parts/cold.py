@@ -42,6 +42,9 @@ async def measure(run: Run) -> list[Row]:
     return rows + await _start(run, url, world, asked)
 
 
+MEASURES = (measure,)
+
+
 async def _documents(run: Run, server: Server, asked: dict[str, Any]) -> list[Row]:
     headers = {"Authorization": f"Bearer {token(SLUG, Role.COMPANY_ADMIN)}"}
     async with httpx2.AsyncClient(base_url=server.address, headers=headers, timeout=PATIENCE) as client:

@@ -123,11 +123,16 @@ class Exporting:
                 await asyncio.sleep(SLOW_PAUSE)
 
 
-async def measure(run: Run) -> list[Row]:
-    rows = await _one_engine(run, "SQLite", run.sqlite_url("export"))
+async def on_sqlite(run: Run) -> list[Row]:
+    return await _one_engine(run, "SQLite", run.sqlite_url("export"))
+
+
+async def on_postgresql(run: Run) -> list[Row]:
     with run.postgresql() as server:
-        rows += await _one_engine(run, "PostgreSQL", server.render_as_string(hide_password=False))
-    return rows
+        return await _one_engine(run, "PostgreSQL", server.render_as_string(hide_password=False))
+
+
+MEASURES = (on_sqlite, on_postgresql)
 
 
 async def _one_engine(run: Run, engine: str, url: str) -> list[Row]:

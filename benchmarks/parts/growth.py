@@ -28,12 +28,23 @@ HEAD = "query Grown($filter: UsageHistoryFilter) {{ {} }}"
 MOST = 1.3
 
 
-async def measure(run: Run) -> list[Row]:
-    sizes = [500, 1_000] if run.is_tiny else [100_000, 1_000_000, 10_000_000] if run.is_full else [100_000, 300_000]
-    rows = await _grown(run, "SQLite", {size: run.sqlite_url(f"growth-{size}") for size in sizes})
+def _sizes(run: Run) -> list[int]:
+    if run.is_tiny:
+        return [500, 1_000]
+    return [100_000, 1_000_000, 10_000_000] if run.is_full else [100_000, 300_000]
+
+
+async def on_sqlite(run: Run) -> list[Row]:
+    return await _grown(run, "SQLite", {size: run.sqlite_url(f"growth-{size}") for size in _sizes(run)})
+
+
+async def on_postgresql(run: Run) -> list[Row]:
     with run.postgresql() as server:
-        rows += await _grown(run, "PostgreSQL", {size: await _made(server, f"growth_{size}") for size in sizes})
-    return rows
+        urls = {size: await _made(server, f"growth_{size}") for size in _sizes(run)}
+        return await _grown(run, "PostgreSQL", urls)
+
+
+MEASURES = (on_sqlite, on_postgresql)
 
 
 async def _made(server: URL, name: str) -> str:

@@ -78,19 +78,24 @@ class Rater:
         return await self.asked.rate(self.connections, self.seconds)
 
 
-async def measure(run: Run) -> list[Row]:
+async def on_sqlite(run: Run) -> list[Row]:
     rows: list[Row] = []
     async with _place(run, "SQLite", run.sqlite_url("reading")) as place:
         for asked in _asked(place):
             rows += await _beside(run, place, replace(asked, least=0.6))
-    with run.postgresql() as server:
-        url = server.render_as_string(hide_password=False)
-        async with _place(run, "PostgreSQL", url) as place:
-            rows += await _postgresql(run, place)
     return rows
 
 
-async def _postgresql(run: Run, place: Place) -> list[Row]:
+async def on_postgresql(run: Run) -> list[Row]:
+    with run.postgresql() as server:
+        async with _place(run, "PostgreSQL", server.render_as_string(hide_password=False)) as place:
+            return await _with_peer(run, place)
+
+
+MEASURES = (on_sqlite, on_postgresql)
+
+
+async def _with_peer(run: Run, place: Place) -> list[Row]:
     rows: list[Row] = []
     try:
         if run.is_tiny:
@@ -112,7 +117,7 @@ async def _postgresql(run: Run, place: Place) -> list[Row]:
 @asynccontextmanager
 async def _place(run: Run, engine: str, url: str) -> AsyncIterator[Place]:
     world = await found(url)
-    await load(world, run.count(tiny=500, short=200_000, full=1_000_000))
+    await load(world, run.count(tiny=500, short=100_000, full=1_000_000))
     office = await world.office_id()
     await world.database.close()
     async with serving(run, engine, url, world.company_id) as (farebox, floor):

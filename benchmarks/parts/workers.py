@@ -40,6 +40,9 @@ async def measure(run: Run) -> list[Row]:
             one.kill()
 
 
+MEASURES = (measure,)
+
+
 def _reports(run: Run, servers: dict[str, Server], first: int, now: str) -> dict[str, Work]:
     events = BATCH * run.count(tiny=1, short=10, full=100)
 
