@@ -42,7 +42,7 @@ def described() -> list[str]:
 
 
 def program(name: str) -> str | None:
-    """A program of PostgreSQL, or the SQLite shell: first that of the server which is started, so that versions agree."""
+    """A program of PostgreSQL, first that of the server which is started, so that versions agree; or another."""
     found = PROGRAMS / name
     return str(found) if found.exists() else shutil.which(name)
 
