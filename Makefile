@@ -25,8 +25,9 @@ check: .venv/.dev
 	$(BIN)/lint-imports
 	$(BIN)/farebox schema --check
 
+# Minutes; make bench FULL=1 takes hours, make bench PART=reading measures one part and prints it alone.
 bench: .venv/.dev
-	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks $(PART) $(if $(FULL),--full)
 
 # Kills servers for some twenty minutes, and sends them oddities: docs/reliability.md and security.md have the numbers.
 soak: .venv/.dev

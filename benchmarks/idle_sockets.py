@@ -15,21 +15,18 @@ import tempfile
 import time
 import zlib
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx2
 
-from api.auth import issue_token
-from api.claims import Claims
 from api.clock import utc_now
-from api.settings import Settings
-from domain.access import PartnerScope, Role
+from benchmarks.memory import memory
+from domain.access import Role
 from persistence.database import Database
 from persistence.migrate import migrate
 from schema.ids import IdKind, encode
-from tests.fire.server import SECRET, Server
+from tests.fire.server import Server, token
 from tests.world import World, office
 
 SOCKETS = 3_000
@@ -166,7 +163,7 @@ async def _open(
         head = await reader.readuntil(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 101"), head
         peer = Peer(reader, writer)
-        peer.say({"type": "connection_init", "payload": {"Authorization": f"Bearer {_token(subject)}"}})
+        peer.say({"type": "connection_init", "payload": _headers(Role.COMPANY_ADMIN, subject)})
         await peer.until(lambda: peer.is_welcome)
         if not asked.bare:
             peer.say(
@@ -205,22 +202,8 @@ async def _record(server: Server, event_id: str) -> None:
     assert answer["data"]["recordUsage"] == {"chargedCount": 1, "userErrors": []}, answer
 
 
-def _headers(role: Role) -> dict[str, str]:
-    return {"Authorization": f"Bearer {_token('probe', role)}"}
-
-
-def _token(subject: str, role: Role = Role.COMPANY_ADMIN) -> str:
-    claims = Claims(
-        subject=subject,
-        name=subject,
-        company="acme",
-        role=role,
-        offices=None,
-        has_billing=False,
-        scopes=frozenset(PartnerScope) if role is Role.PARTNER else frozenset(),
-        expires_at=datetime.now(UTC) + timedelta(days=1),
-    )
-    return issue_token(Settings(_env_file=None, secret_key=SECRET), claims, now=datetime.now(UTC))
+def _headers(role: Role, subject: str = "probe") -> dict[str, str]:
+    return {"Authorization": f"Bearer {token('acme', role, subject=subject)}"}
 
 
 async def _company(url: str) -> str:
@@ -233,18 +216,12 @@ async def _company(url: str) -> str:
     return office_id
 
 
-def _pid(server: Server) -> int:
-    assert server._process is not None
-    return server._process.pid
-
-
 def _memory_kb(server: Server) -> int:
-    lines = Path(f"/proc/{_pid(server)}/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS"))
+    return memory(server.pid, "VmRSS") // 1024
 
 
 def _cpu_seconds(server: Server) -> float:
-    fields = Path(f"/proc/{_pid(server)}/stat").read_text().rpartition(")")[2].split()
+    fields = Path(f"/proc/{server.pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 

@@ -18,18 +18,15 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from api.auth import issue_token
-from api.claims import Claims
 from api.clock import utc_now
-from api.settings import Settings
-from domain.access import PartnerScope, Role
+from domain.access import Role
 from persistence.database import Database
 from persistence.migrate import migrate
-from tests.fire.server import SECRET, Server
+from tests.fire.server import Server, token
 from tests.postgresql import postgresql_server
 from tests.world import World, call, office
 
@@ -83,11 +80,11 @@ class Client:
             writer.close()
         return await asyncio.open_connection("127.0.0.1", self._port)
 
-    async def post(self, token: str, query: str, variables: Any = None) -> str:
+    async def post(self, bearer: str, query: str, variables: Any = None) -> str:
         """`answered`, or the code of the refusal, or what went wrong."""
         body = json.dumps({"query": query, "variables": variables}).encode()
         head = (
-            f"POST /graphql HTTP/1.1\r\nHost: 127.0.0.1:{self._port}\r\nAuthorization: Bearer {token}\r\n"
+            f"POST /graphql HTTP/1.1\r\nHost: 127.0.0.1:{self._port}\r\nAuthorization: Bearer {bearer}\r\n"
             f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
         )
         reader, writer = await self._connection()
@@ -133,7 +130,7 @@ async def main() -> None:
 
 async def measure(server: Server, times: float) -> None:
     client = Client(server.port)
-    readers = [_token(f"reader-{number}") for number in range(CALLERS)]
+    readers = [token("acme", Role.COMPANY_ADMIN, subject=f"reader-{number}") for number in range(CALLERS)]
 
     async def read(number: int) -> str:
         return await client.post(readers[number % CALLERS], PAGE)
@@ -212,21 +209,7 @@ async def _open(send: Callable[[int], Awaitable[str]], rate: float, seconds: flo
     return told
 
 
-def _token(subject: str, role: Role = Role.COMPANY_ADMIN) -> str:
-    claims = Claims(
-        subject=subject,
-        name=subject,
-        company="acme",
-        role=role,
-        offices=None,
-        has_billing=False,
-        scopes=frozenset(PartnerScope) if role is Role.PARTNER else frozenset(),
-        expires_at=datetime.now(UTC) + timedelta(days=1),
-    )
-    return issue_token(Settings(_env_file=None, secret_key=SECRET), claims, now=datetime.now(UTC))
-
-
-_PARTNER = _token("partner", Role.PARTNER)
+_PARTNER = token("acme", Role.PARTNER)
 
 
 async def _company(url: str) -> None:

@@ -11,7 +11,7 @@ from datetime import timedelta
 
 from sqlalchemy import text
 
-from benchmarks.__main__ import events, fresh_database
+from benchmarks.in_process import events, fresh_database
 from domain.access import Role, Scope
 from persistence.database import Database
 from persistence.history import HistoryFilter, read_history_page

@@ -20,13 +20,14 @@ from api.metrics import Metrics
 from api.settings import LogFormat, Settings
 from api.traces import Traces
 from api.watch import Transport, Watch
-from benchmarks.__main__ import BATCH, EVENTS, events
+from benchmarks.in_process import BATCH, events
 from domain.access import Scope
 from persistence.database import Database
 from persistence.migrate import migrate
 from persistence.offices import read_offices
 from tests.world import START, World, allowance, commitment, office
 
+EVENTS = 4_000
 ROUNDS = 7
 OPERATIONS = 500
 

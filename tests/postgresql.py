@@ -29,9 +29,9 @@ ATTEMPTS = 4
 
 
 @contextmanager
-def postgresql_server() -> Iterator[URL]:
-    """The address of its database `postgres`, as SQLAlchemy wants it."""
-    server = start_server()
+def postgresql_server(settings: str = SETTINGS, root: Path | None = None) -> Iterator[URL]:
+    """The address of its database `postgres`, as SQLAlchemy wants it. Its files lie in memory, or below `root`."""
+    server = start_server(settings, root)
     try:
         yield make_url(server.get_uri()).set(drivername="postgresql+asyncpg")
     finally:
@@ -39,7 +39,7 @@ def postgresql_server() -> Iterator[URL]:
         shutil.rmtree(server.pgdata.parent, ignore_errors=True)
 
 
-def start_server() -> PostgresServer:
+def start_server(settings: str = SETTINGS, root: Path | None = None) -> PostgresServer:
     """Every attempt has a folder of its own: what a failed one left half made is of no use to the next.
 
     The folder is not pytest's: root's server runs as another user, who may not enter that one.
@@ -47,9 +47,9 @@ def start_server() -> PostgresServer:
     failures: list[Exception] = []
     for attempt in range(ATTEMPTS):
         time.sleep(attempt)
-        folder = Path(tempfile.mkdtemp(prefix="farebox-pg-", dir=_memory()))
+        folder = Path(tempfile.mkdtemp(prefix="farebox-pg-", dir=root or _memory()))
         try:
-            return _start_in(folder / "data")
+            return _start_in(folder / "data", settings)
         except (SubprocessError, OSError, AssertionError) as failure:
             failures.append(failure)
             shutil.rmtree(folder, ignore_errors=True)
@@ -65,11 +65,11 @@ def _memory() -> Path | None:
     return folder if folder.is_dir() and shutil.disk_usage(folder).free > MEMORY_BYTES else None
 
 
-def _start_in(data: Path) -> PostgresServer:
+def _start_in(data: Path, settings: str) -> PostgresServer:
     server = get_server(data, start=False)
     server.ensure_pgdata_inited()
     with (data / "postgresql.conf").open("a", encoding="utf-8") as file:
-        file.write(SETTINGS)
+        file.write(settings)
     try:
         _launch(server)
         # It finds the server running, and takes it for its own.

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -33,9 +33,9 @@ def free_port() -> int:
     return port
 
 
-def token(company: str, role: Role) -> str:
+def token(company: str, role: Role, *, subject: str | None = None) -> str:
     claims = Claims(
-        subject=f"{role.lower()}@{company}",
+        subject=subject or f"{role.lower()}@{company}",
         name=role.replace("_", " ").capitalize(),
         company=company,
         role=role,
@@ -73,6 +73,12 @@ class Server:
         }
 
     @property
+    def pid(self) -> int:
+        """Of the process that was started; raises while there is none."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
     def is_running(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
@@ -82,15 +88,16 @@ class Server:
 
     async def start(self, *program: str, env: Mapping[str, str] | None = None) -> None:
         """Returns once it is ready. The folder is its own, so that it finds no settings of anybody else."""
-        self._launch(program or (str(FAREBOX), "serve"), env or {})
+        self.launch(*program, env=env)
         await self._until_ready()
 
-    def _launch(self, program: Sequence[str], env: Mapping[str, str]) -> None:
+    def launch(self, *program: str, env: Mapping[str, str] | None = None) -> None:
+        """Returns before it is ready."""
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [*program, "--port", str(self.port), "--workers", str(self.workers)],
+                [*(program or (str(FAREBOX), "serve")), "--port", str(self.port), "--workers", str(self.workers)],
                 cwd=self._folder,
-                env={**self._env, **env},
+                env={**self._env, **(env or {})},
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
