@@ -11,6 +11,7 @@ from graphql.pyutils import is_awaitable as default_is_awaitable
 from strawberry.execution import optimized_is_awaitable
 
 from compiled.plan import Plan, Prepared
+from compiled.rows import WritesRows
 
 MAX_OPERATIONS = 512
 """Kept for those who pass no `prepared`."""
@@ -44,7 +45,7 @@ def compiled_executor(base: type[Executor[Any]]) -> type[Executor[Any]]:
     """
     seen = _Seen()
 
-    class Compiled(base):  # type: ignore[misc,valid-type]
+    class Compiled(WritesRows, base):  # type: ignore[misc,valid-type]
         def __init__(self, *args: Any, prepared: Prepared | None = None, **options: Any) -> None:
             super().__init__(*args, **options)
             self.plan: Plan | None = None
