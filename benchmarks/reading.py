@@ -1,4 +1,4 @@
-"""`python -m benchmarks.reading [--postgresql] [--profile]`: a page of history without HTTP, and the least that could do it.
+"""`python -m benchmarks.reading [--postgresql] [--profile]`: a page of history without HTTP, beside a floor.
 
 The application and the floor are called as a server calls them, in this process, in turns. The floor is a handler
 written by hand: one statement, the driver, orjson; nobody is asked who he is. Both answer with the same `data`, byte by
@@ -19,7 +19,6 @@ from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import aiosqlite
@@ -113,7 +112,30 @@ def _answer(rows: Any, first: int, is_sqlite: bool) -> bytes:
                 "billingIncrement": {"label": increment},
             },
         }
-        for use, at, service, kind, direction, seconds, late, state, off, office_name, mem, member_name, grp, group_name, text, end, quantity, sources, cost, currency, rate, increment in rows[:first]
+        for (
+            use,
+            at,
+            service,
+            kind,
+            direction,
+            seconds,
+            late,
+            state,
+            off,
+            office_name,
+            mem,
+            member_name,
+            grp,
+            group_name,
+            text,
+            end,
+            quantity,
+            sources,
+            cost,
+            currency,
+            rate,
+            increment,
+        ) in rows[:first]
     ]
     data = {"usageHistory": {"pageInfo": {"hasNextPage": len(rows) > first}, "nodes": nodes}}
     return orjson.dumps({"data": data}, option=orjson.OPT_UTC_Z)

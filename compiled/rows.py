@@ -5,7 +5,7 @@ turns rows into what is answered. What is not in the book, and a row that is not
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol, Union
+from typing import Any, NamedTuple, Protocol
 from weakref import WeakKeyDictionary
 
 from graphql import (
@@ -38,7 +38,7 @@ class Inner(NamedTuple):
     when: Leaf | None = None
 
 
-Book = Mapping[str, Union[Leaf, Inner]]
+Book = Mapping[str, Leaf | Inner]
 """By the fields' names in the contract. None of them takes arguments."""
 
 
@@ -77,7 +77,7 @@ class _Run(Protocol):
     plan: Any
 
 
-class PlannedInfo(GraphQLResolveInfo):  # type: ignore[type-arg]
+class PlannedInfo(GraphQLResolveInfo[Any]):
     """Of a root field whose operation is compiled."""
 
     run: Any
@@ -90,8 +90,8 @@ class WritesRows:
 
     def build_resolve_info(
         self, definition: GraphQLField, nodes: Any, parent: GraphQLObjectType, path: Path
-    ) -> GraphQLResolveInfo:
-        info: GraphQLResolveInfo = super().build_resolve_info(definition, nodes, parent, path)  # type: ignore[misc]
+    ) -> GraphQLResolveInfo[Any]:
+        info: GraphQLResolveInfo[Any] = super().build_resolve_info(definition, nodes, parent, path)  # type: ignore[misc]
         if path.prev is not None or self.plan is None:
             return info
         planned: PlannedInfo = tuple.__new__(PlannedInfo, info)
@@ -107,7 +107,7 @@ class WritesRows:
 _KEPT: "WeakKeyDictionary[Any, dict[Any, RowPlan | None]]" = WeakKeyDictionary()
 
 
-def row_plan(info: GraphQLResolveInfo, lists: Lists) -> RowPlan | None:
+def row_plan(info: GraphQLResolveInfo[Any], lists: Lists) -> RowPlan | None:
     """For the connection that this root field answers with. None: it has to be made of objects."""
     if info.__class__ is not PlannedInfo:
         return None

@@ -32,9 +32,18 @@ _IDS = {
     "contact_id": ("charge.contact_id", IdKind.CONTACT),
 }
 _PLAIN = (
-    "source event_id service usage_type direction is_booked_late duration_seconds sources first_seconds next_seconds"
-    " destination"
-).split()
+    "source",
+    "event_id",
+    "service",
+    "usage_type",
+    "direction",
+    "is_booked_late",
+    "duration_seconds",
+    "sources",
+    "first_seconds",
+    "next_seconds",
+    "destination",
+)
 _JOINS: dict[str, tuple[Any, tuple[str, ...]]] = {
     "office": (OFFICE, ("slug", "name", "time_zone", "region_code", "anchor_day", "payment_terms")),
     "member": (MEMBER, ("external_id", "name", "is_active")),
@@ -62,7 +71,7 @@ def _columns(*, is_sqlite: bool) -> dict[str, str]:
         # SQLite says an empty text for the digits of null.
         found[name] = f"CASE WHEN {column} IS NOT NULL THEN '{kind.value}_' || {words.hexadecimal(column)} END"
     for name, digits in _AMOUNTS.items():
-        unit = "nanos" if digits == 9 else "micros"  # noqa: PLR2004
+        unit = "nanos" if digits == 9 else "micros"
         found[name] = number(words.decimal(f"charge.{name}_{unit}", digits))
     for name, (table, columns) in _JOINS.items():
         found |= {f"{name}_{column}": f"{table.name}.{column}" for column in columns}
@@ -129,8 +138,17 @@ async def read_history_rows(
 
 
 _SIDES = tuple(field.name for field in fields(HistoryFilter))
-_FREE = ("month", "occurred_from", "occurred_until", "member_id", "group_id", "contact_id", "phone_number")
-_FREE += ("cost_min_micros", "cost_max_micros")
+_FREE = (
+    "month",
+    "occurred_from",
+    "occurred_until",
+    "member_id",
+    "group_id",
+    "contact_id",
+    "phone_number",
+    "cost_min_micros",
+    "cost_max_micros",
+)
 _LISTS = ("office_ids", "destination_regions")
 
 

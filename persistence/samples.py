@@ -74,5 +74,3 @@ def _on_sqlite(value: Any) -> Any:
     if isinstance(value, UUID):
         return value.bytes
     return (value - EPOCH) // MICROSECOND if isinstance(value, datetime) else value
-
-

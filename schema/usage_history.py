@@ -289,5 +289,6 @@ async def _written(info: Info, asked: _Asked, seal: CursorSeal) -> dict[str, Any
         items = plan.written(found.rows, cursor)
     except (LookupError, TypeError, ArithmeticError):  # a row that objects will tell more of
         return None
-    ends = [cursor(row[0], row[1]) for row in (found.rows[0], found.rows[-1])] if found.rows else [None, None]
-    return {"edges": items, "nodes": items, "page_info": page_info(asked.window, found, *ends)}
+    ends = [(row[0], row[1]) for row in (found.rows[0], found.rows[-1])] if found.rows else []
+    start, end = [cursor(*position) for position in ends] or (None, None)
+    return {"edges": items, "nodes": items, "page_info": page_info(asked.window, found, start, end)}

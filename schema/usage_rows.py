@@ -158,4 +158,3 @@ USAGE_RECORDS = Lists(
     names=_NAMES,
     always=ALWAYS,
 )
-
