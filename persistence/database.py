@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from persistence.giving_way import wait_for_who_pays
 from persistence.outages import MAY_BE_OUTAGES
-from persistence.prepared import fetch_alone
+from persistence.prepared import Prepared, Values, fetch_alone
 from persistence.replica import Replica
 from persistence.sessions import WAIT_SECONDS, bound_to, postgresql_engine, session_of
 from persistence.sqlite_connection import open_reader, open_writer
@@ -139,6 +139,11 @@ class Database:
     async def fetch(self, text: str, values: Sequence[Any], *, may_lag: bool = False) -> Sequence[Any]:
         """The rows of one statement that is already in the driver's words, as the driver gives them."""
         return await self.read(lambda connection: fetch_alone(connection, text, values), may_lag=may_lag)
+
+    async def look_up(self, asked: Prepared, values: Values) -> Sequence[Any]:
+        """The rows of one statement that was made before."""
+        plan = asked.on(is_sqlite=self.is_sqlite)
+        return plan.rows(await self.fetch(plan.text, plan.values(values)))
 
     async def read(self, look: Callable[[AsyncConnection], Awaitable[T]], *, may_lag: bool = False) -> T:
         """What `look` finds in one short read. `may_lag`: from a copy where both the caller and the moment allow it."""

@@ -17,7 +17,7 @@ from domain.periods import YearMonth
 from persistence.database import Database
 from persistence.history import HistoryFilter, Totals, read_history_page, read_history_totals
 from persistence.history_rows import read_history_rows
-from persistence.keyset import Window
+from persistence.keyset import Slice, Window
 from persistence.offices import read_company
 from schema import ids
 from schema.connections import After, Before, CountedConnection, CursorSeal, First, Last, page, page_info, window_of
@@ -289,6 +289,9 @@ async def _written(info: Info, asked: _Asked, seal: CursorSeal) -> dict[str, Any
         items = plan.written(found.rows, cursor)
     except (LookupError, TypeError, ArithmeticError):  # a row that objects will tell more of
         return None
-    ends = [(row[0], row[1]) for row in (found.rows[0], found.rows[-1])] if found.rows else []
-    start, end = [cursor(*position) for position in ends] or (None, None)
+    start, end = (cursor(row[0], row[1]) if row else None for row in (_end(found, 0), _end(found, -1)))
     return {"edges": items, "nodes": items, "page_info": page_info(asked.window, found, start, end)}
+
+
+def _end(found: Slice, at: int) -> Any:
+    return found.rows[at] if found.rows else None
