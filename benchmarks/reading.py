@@ -218,6 +218,8 @@ async def main() -> None:
         if asked.postgresql:
             url = stack.enter_context(postgresql_server()).render_as_string(hide_password=False)
         world, office_id = await story(url)
+        async with world.database.writing() as connection:
+            await connection.exec_driver_sql("ANALYZE")
         settings = Settings(
             _env_file=None,
             secret_key=SECRET,

@@ -19,9 +19,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from persistence.giving_way import wait_for_who_pays
 from persistence.outages import MAY_BE_OUTAGES
-from persistence.prepared import Prepared, Values, fetch_alone
+from persistence.prepared import Prepared, Values
 from persistence.replica import Replica
 from persistence.sessions import WAIT_SECONDS, bound_to, postgresql_engine, session_of
+from persistence.single_reads import fetch_alone
 from persistence.sqlite_connection import open_reader, open_writer
 from persistence.statements import OnStatement, watch_statements
 
@@ -138,7 +139,10 @@ class Database:
 
     async def fetch(self, text: str, values: Sequence[Any], *, may_lag: bool = False) -> Sequence[Any]:
         """The rows of one statement that is already in the driver's words, as the driver gives them."""
-        return await self.read(lambda connection: fetch_alone(connection, text, values), may_lag=may_lag)
+        preamble = self._preamble
+        found = await self._found(lambda engine: fetch_alone(engine, text, values, preamble=preamble), may_lag=may_lag)
+        await wait_for_who_pays()
+        return found
 
     async def look_up(self, asked: Prepared, values: Values) -> Sequence[Any]:
         """The rows of one statement that was made before."""
@@ -147,20 +151,23 @@ class Database:
 
     async def read(self, look: Callable[[AsyncConnection], Awaitable[T]], *, may_lag: bool = False) -> T:
         """What `look` finds in one short read. `may_lag`: from a copy where both the caller and the moment allow it."""
-        found = await self._found(look, may_lag=may_lag)
+
+        async def begun(engine: AsyncEngine) -> T:
+            async with self._begun(engine) as connection:
+                return await look(connection)
+
+        found = await self._found(begun, may_lag=may_lag)
         await wait_for_who_pays()
         return found
 
-    async def _found(self, look: Callable[[AsyncConnection], Awaitable[T]], *, may_lag: bool) -> T:
+    async def _found(self, look: Callable[[AsyncEngine], Awaitable[T]], *, may_lag: bool) -> T:
         """What fails in the copy is looked for again in the database itself."""
         if may_lag and self._may_lag and self._replica is not None and await self._replica.is_usable():
             try:
-                async with self._begun(self._replica.engine) as connection:
-                    return await look(connection)
+                return await look(self._replica.engine)
             except MAY_BE_OUTAGES as error:
                 self._replica.fail(error)
-        async with self.reading() as connection:
-            return await look(connection)
+        return await look(self._readers)
 
     @asynccontextmanager
     async def _begun(
@@ -174,16 +181,21 @@ class Database:
             if isolation is not None:
                 connection = await connection.execution_options(isolation_level=isolation)
             session = session_of(connection)
-            if self._company_id is not None and self.tenant_role is not None:
-                preamble += bound_to(self._company_id, self.tenant_role)
-                session.is_bound = True
-            session.preamble = preamble
+            session.is_bound = bool(self._preamble)
+            session.preamble = preamble + self._preamble
             try:
                 async with connection.begin():
                     yield connection
             finally:
                 # Where nothing was sent it was not used, and must not be left to whoever gets the connection next.
                 session.preamble, session.is_bound = "", False
+
+    @property
+    def _preamble(self) -> str:
+        """What makes a transaction one company's."""
+        if self._company_id is None or self.tenant_role is None:
+            return ""
+        return bound_to(self._company_id, self.tenant_role)
 
     @property
     def _engines(self) -> set[AsyncEngine]:

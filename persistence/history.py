@@ -280,7 +280,8 @@ def _keys_by_office(
         ids = windowed(newest, order, window, is_descending=is_descending)
         in_office = and_(found.c.company_id == OFFICE.c.company_id, found.c.id.in_(ids))
         # An outer join keeps the offices outermost: the other way round the subquery would run for every charge.
-        return select(found.c.id).select_from(OFFICE).outerjoin(found, in_office).where(*offices)
+        picked = select(found.c.id).select_from(OFFICE).outerjoin(found, in_office).where(*offices)
+        return windowed(picked, (found.c.occurred_at, found.c.id), window, is_descending=is_descending)
     dated = windowed(newest.add_columns(own.c.occurred_at), order, window, is_descending=is_descending)
     each = dated.lateral("each")
     picked = select(each.c.id).select_from(OFFICE).join(each, true()).where(*offices)

@@ -182,17 +182,6 @@ async def fetch(
     return found
 
 
-async def fetch_alone(connection: AsyncConnection, text: str, values: Sequence[Any]) -> list[Any]:
-    """The rows of one statement that reads, as the driver gives them; there is no other in its transaction."""
-    if connection.dialect.name == "sqlite":
-        [rows] = await run_all(connection, [(text, values)])
-        return rows
-    begun = perf_counter()
-    found = await session_of(connection).fetch_alone(text, *values)
-    tell_statement(connection, text, perf_counter() - begun)
-    return found
-
-
 async def run_all(connection: AsyncConnection, work: Sequence[Work]) -> list[list[Any]]:
     answers = await driver_of(connection).run_all(work)
     for (text, _), (_, seconds) in zip(work, answers, strict=True):

@@ -49,16 +49,6 @@ class Session(asyncpg.Connection):  # type: ignore[misc] # the driver is not typ
             self.terminate()  # it may stand in a transaction that nobody would end
             raise
 
-    async def fetch_alone(self, query: str, *args: Any) -> list[Any]:
-        """One statement that reads: in a transaction only where something is set for it. Two trips less."""
-        if not self.preamble:
-            return await self.fetch(query, *args)  # type: ignore[no-any-return]
-        await self.execute("BEGIN;")
-        try:
-            return await self.fetch(query, *args)  # type: ignore[no-any-return]
-        finally:
-            await self.execute("ROLLBACK;")
-
 
 def session_of(connection: AsyncConnection) -> Session:
     """The driver's connection behind one of a PostgreSQL engine. Nothing is sent."""

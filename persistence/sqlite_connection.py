@@ -110,6 +110,11 @@ class OneTripConnection(Connection):
         answers: list[tuple[list[Any], float]] = await self._execute(run)  # type: ignore[no-untyped-call]
         return answers
 
+    async def rollback(self) -> None:
+        """As the pool asks for whenever it gets a connection back: no trip where there is nothing to take back."""
+        if self.in_transaction:
+            await super().rollback()
+
     def __del__(self) -> None:
         """A task that was broken off with its loop leaves its connection to the collector: nobody did anything wrong,
         so nobody is warned. The pool tells of those that it misses."""
