@@ -14,6 +14,7 @@ from graphql import (
     GraphQLResolveInfo,
     get_named_type,
     is_list_type,
+    is_non_null_type,
     is_object_type,
 )
 from graphql.execution import Executor
@@ -51,6 +52,8 @@ class Lists(NamedTuple):
     """What the texts of the books use. `own` is what each request gives."""
     always: tuple[str, ...]
     """Columns that come first, whatever is selected."""
+    nullable: frozenset[str]
+    """Columns that may be null: none of them alone makes a field that may not."""
 
 
 class RowPlan(NamedTuple):
@@ -129,7 +132,7 @@ def _planned(run: Executor[Any], info: Any, lists: Lists) -> RowPlan | None:
     details = run.plan.root_fields.get(info.path.key)  # type: ignore[attr-defined]
     if details is None or not is_object_type(kind):
         return None
-    writer = _Writer(run, lists.always)
+    writer = _Writer(run, lists)
     texts: dict[str, str] = {}
     try:
         for key, inner in writer.subfields(kind, details).items():
@@ -153,9 +156,10 @@ def _function(text: str, places: str, lists: Lists) -> Callable[..., list[Any]]:
 
 
 class _Writer:
-    def __init__(self, run: Executor[Any], always: tuple[str, ...]) -> None:
+    def __init__(self, run: Executor[Any], lists: Lists) -> None:
         self._run = run
-        self.columns = {column: f"c{at}" for at, column in enumerate(always)}
+        self._nullable = lists.nullable
+        self.columns = {column: f"c{at}" for at, column in enumerate(lists.always)}
 
     def subfields(self, kind: GraphQLObjectType, details: Any) -> Mapping[str, Any]:
         run = self._run
@@ -163,8 +167,8 @@ class _Writer:
             run.schema, run.fragments, run.variable_values, run.operation, kind, details, run.hide_suggestions
         ).grouped_field_set
 
-    def written(self, kind: Any, details: Any, book: Book) -> str:
-        """The Python text of one object."""
+    def written(self, kind: Any, details: Any, book: Book, there: tuple[str, ...] = ()) -> str:
+        """The Python text of one object. `there`: columns that are not null where it is."""
         if not is_object_type(kind):
             raise _NotInBook
         parts = []
@@ -177,13 +181,22 @@ class _Writer:
             entry = book.get(name)
             if entry is None or node.arguments:
                 raise _NotInBook
+            wanted = kind.fields[name].type
             if isinstance(entry, Leaf):
+                if is_non_null_type(wanted) and self._may_be_null(entry, there):
+                    raise _NotInBook
                 parts.append(f"{key!r}: {self._leaf(entry)}")
                 continue
-            text = self.written(get_named_type(kind.fields[name].type), inner, entry.fields)
+            if is_non_null_type(wanted) and entry.when:
+                raise _NotInBook
+            within = (*there, *(entry.when.columns if entry.when else ()))
+            text = self.written(get_named_type(wanted), inner, entry.fields, within)
             condition = f"{text} if {self._leaf(entry.when)} else None" if entry.when else text
             parts.append(f"{key!r}: {condition}")
         return f"{{{', '.join(parts)}}}"
+
+    def _may_be_null(self, leaf: Leaf, there: tuple[str, ...]) -> bool:
+        return leaf.text == "{0}" and leaf.columns[0] in self._nullable and leaf.columns[0] not in there
 
     def _leaf(self, leaf: Leaf) -> str:
         names = [self.columns.setdefault(column, f"c{len(self.columns)}") for column in leaf.columns]

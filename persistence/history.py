@@ -11,7 +11,20 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Executable, Row, Select, and_, false, func, or_, select, true, union_all
+from sqlalchemy import (
+    ColumnElement,
+    Executable,
+    Row,
+    Select,
+    and_,
+    false,
+    func,
+    literal_column,
+    or_,
+    select,
+    true,
+    union_all,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.access import Scope
@@ -280,8 +293,11 @@ def _keys_by_office(
         ids = windowed(newest, order, window, is_descending=is_descending)
         in_office = and_(found.c.company_id == OFFICE.c.company_id, found.c.id.in_(ids))
         # An outer join keeps the offices outermost: the other way round the subquery would run for every charge.
-        picked = select(found.c.id).select_from(OFFICE).outerjoin(found, in_office).where(*offices)
-        return windowed(picked, (found.c.occurred_at, found.c.id), window, is_descending=is_descending)
+        picked = select(found.c.id, found.c.occurred_at).select_from(OFFICE).outerjoin(found, in_office).where(*offices)
+        # Whatever narrowed these would make an inner join of it: they are read first, and narrowed then.
+        some = picked.offset(literal_column("0")).subquery("some")
+        newest_of_all = select(some.c.id).where(some.c.id.is_not(None))
+        return windowed(newest_of_all, (some.c.occurred_at, some.c.id), window, is_descending=is_descending)
     dated = windowed(newest.add_columns(own.c.occurred_at), order, window, is_descending=is_descending)
     each = dated.lateral("each")
     picked = select(each.c.id).select_from(OFFICE).join(each, true()).where(*offices)

@@ -95,6 +95,20 @@ def _moment(micros: str) -> str:
     return f"{text} || CASE WHEN {rest} THEN printf('.%06dZ', {rest}) ELSE 'Z' END"
 
 
+NULLABLE = frozenset(
+    {
+        *(name for name in _PLAIN if CHARGE.c[name].nullable),
+        *(name for name, (column, _) in _IDS.items() if CHARGE.c[column.removeprefix("charge.")].nullable),
+        *(
+            f"{name}_{column}"
+            for name, (table, names) in _JOINS.items()
+            for column in names
+            if table.c[column].nullable
+        ),
+        *(f"own_{name}" for name in ("kind", "text", "number", "region")),
+    }
+)
+"""Of a record, and of each party where there is one."""
 COLUMNS = {is_sqlite: _columns(is_sqlite=is_sqlite) for is_sqlite in (False, True)}
 
 

@@ -14,7 +14,7 @@ from domain.catalogue import COMMITMENT_OF, RATE_UNITS, USAGE_UNITS
 from domain.explanation import sources_of
 from domain.usage_records import UsageRecordState
 from domain.waterfall import COMMITMENT_BIT
-from persistence.history_rows import ALWAYS
+from persistence.history_rows import ALWAYS, NULLABLE
 from schema.words import AddressKind, Direction, GroupKind, PaymentTerms, Service, UsageType
 
 Word = TypeVar("Word", bound=StrEnum)
@@ -157,4 +157,5 @@ USAGE_RECORDS = Lists(
     books={"nodes": RECORD, "edges": {"cursor": Leaf(ALWAYS, "own({0}, {1})"), "node": Inner(RECORD)}},
     names=_NAMES,
     always=ALWAYS,
+    nullable=NULLABLE,
 )

@@ -2,15 +2,19 @@
 
 import re
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 
 from api import document
-from domain.access import Role, Viewer
+from domain.access import Role, Scope, Viewer
+from persistence.history import HistoryFilter
+from persistence.history_rows import COLUMNS, NULLABLE, read_history_rows
+from persistence.keyset import Window
 from schema import usage_history
-from schema.usage_rows import RECORD
+from schema.usage_rows import RECORD, USAGE_RECORDS
 from tests.schema.conftest import House
 from tests.schema.test_compiled import answer, operations
 
@@ -114,6 +118,17 @@ async def test_windows_lie_in_the_same_place(house: House, both: Both) -> None:
     assert both.reads > 12
 
 
+@pytest.mark.parametrize("order", ["OCCURRED_AT_DESC", "OCCURRED_AT_ASC"])
+async def test_a_short_page_of_the_company_begins_like_a_long_one(house: House, order: str) -> None:
+    """An office without usage takes no place in it."""
+    query = "query ($first: Int, $by: UsageOrder) { usageHistory(first: $first, orderBy: $by) { nodes { id } } }"
+    short, long = [
+        (await house.ask(query, {"first": first, "by": order}))["usageHistory"]["nodes"] for first in (2, 100)
+    ]
+    assert len(short) == 2
+    assert short == long[:2]
+
+
 @pytest.mark.parametrize("role", [Role.PARTNER, Role.OFFICE_ADMIN, Role.OPERATOR])
 async def test_who_may_see_what_is_the_same(house: House, both: Both, role: Role) -> None:
     viewer = house.world.viewer(role, office_ids=frozenset() if role is Role.OFFICE_ADMIN else None)
@@ -174,3 +189,32 @@ async def test_a_number_that_is_too_large_is_told_alike(house: House, both: Both
         await connection.execute(text("UPDATE charge SET duration_seconds = 2147483648 WHERE event_id = 'call'"))
     told = await both.ask(LIST, house.world.viewer(Role.COMPANY_ADMIN), first=100)
     assert "errors" in told
+
+
+async def test_columns_are_what_the_book_takes_them_for(house: House) -> None:
+    """Types as the statement has them, and whether there are nulls where none may be."""
+    names = tuple(COLUMNS[house.database.is_sqlite])
+    scope, window = Scope(house.world.company_id, None), Window(100)
+    found = await read_history_rows(house.database, scope, columns=names, wanted=HistoryFilter(), window=window)
+    numbers = {"duration_seconds", "sources", "first_seconds", "next_seconds", "office_anchor_day"}
+    moments = {"moment", "occurred_at", "recorded_at"}
+    for name, values in zip(names, zip(*found.rows, strict=True), strict=True):
+        kinds: tuple[type, ...] = (str,)
+        if name in numbers:
+            kinds = (int,)
+        elif name == "is_booked_late" or name.endswith("is_active"):
+            kinds = (int,) if house.database.is_sqlite else (bool,)
+        elif name in moments:
+            kinds = ((int,) if name == "moment" else (str,)) if house.database.is_sqlite else (datetime,)
+        party = name.partition("_")[0]
+        may_be_null = name in NULLABLE or party in ("member", "group", "contact")
+        assert {type(value) for value in values} <= {*kinds, *((type(None),) if may_be_null else ())}, name
+
+
+async def test_a_column_that_may_be_null_makes_no_field_that_may_not(
+    house: House, both: Both, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    careful = USAGE_RECORDS._replace(nullable=NULLABLE | {"source"})
+    monkeypatch.setattr(usage_history, "USAGE_RECORDS", careful)
+    await both.ask(EACH.format("source"), house.world.viewer(Role.COMPANY_ADMIN))
+    assert both.reads == 0
