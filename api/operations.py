@@ -203,7 +203,7 @@ class Operations:
         body: dict[str, Any] = {"errors": errors} if errors else {}
         body |= {"data": result.data, "extensions": run.extensions()}
         try:
-            return orjson.dumps(body)
+            return orjson.dumps(body, option=orjson.OPT_UTC_Z)  # moments that a database told as such
         except orjson.JSONEncodeError as error:  # JSON is written here to 254 levels
             if "Recursion" not in str(error):
                 raise

@@ -13,6 +13,7 @@ from strawberry.execution import optimized_is_awaitable
 
 from compiled.plan import Plan
 from compiled.prepared import Prepared
+from compiled.rows import WritesRows
 from compiled.stock import broke, call, odd
 
 MAX_OPERATIONS = 512
@@ -41,7 +42,7 @@ class _Seen:
         return made
 
 
-class _Compiled(Executor[Any]):
+class _Compiled(WritesRows, Executor[Any]):
     """In front of the class that a schema would use by itself."""
 
     plan: Plan | None = None

@@ -19,8 +19,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from persistence.giving_way import wait_for_who_pays
 from persistence.outages import MAY_BE_OUTAGES
+from persistence.prepared import Prepared, Values
 from persistence.replica import Replica
 from persistence.sessions import WAIT_SECONDS, adapter_of, bound_to, postgresql_engine, session_of
+from persistence.single_reads import fetch_alone
 from persistence.sqlite_connection import BEGIN_TO_WRITE, driver_of, open_reader, open_writer
 from persistence.statements import OnStatement, watch_statements
 
@@ -134,27 +136,47 @@ class Database:
         async def look(connection: AsyncConnection) -> Sequence[Row[Any]]:
             return (await connection.execute(statement, parameters)).all()
 
-        return await self._read(look, may_lag=may_lag, is_single=True)
+        return await self.read(look, may_lag=may_lag, is_single=True)
 
-    async def read(self, look: Callable[[AsyncConnection], Awaitable[T]], *, may_lag: bool = False) -> T:
-        """What `look` finds in one short read. `may_lag`: from a copy where both the caller and the moment allow it."""
-        return await self._read(look, may_lag=may_lag, is_single=False)
+    async def fetch(self, text: str, values: Sequence[Any], *, may_lag: bool = False) -> Sequence[Any]:
+        """The rows of one statement that is already in the driver's words, as the driver gives them."""
+        preamble = self._preamble
+        return await self._found(lambda engine: fetch_alone(engine, text, values, preamble=preamble), may_lag=may_lag)
 
-    async def _read(self, look: Callable[[AsyncConnection], Awaitable[T]], *, may_lag: bool, is_single: bool) -> T:
-        found = await self._found(look, may_lag=may_lag, is_single=is_single)
+    async def look_up(self, asked: Prepared, values: Values) -> Sequence[Any]:
+        """The rows of one statement that was made before."""
+        plan = asked.on(is_sqlite=self.is_sqlite)
+        return plan.rows(await self.fetch(plan.text, plan.values(values)))
+
+    async def read(
+        self,
+        look: Callable[[AsyncConnection], Awaitable[T]],
+        *,
+        may_lag: bool = False,
+        is_single: bool = False,
+    ) -> T:
+        """What `look` finds in one short read. `may_lag`: from a copy where both the caller and the moment allow it.
+        `is_single`: by one statement."""
+
+        async def begun(engine: AsyncEngine) -> T:
+            async with self._begun(engine, is_single=is_single) as connection:
+                return await look(connection)
+
+        return await self._found(begun, may_lag=may_lag)
+
+    async def _found(self, look: Callable[[AsyncEngine], Awaitable[T]], *, may_lag: bool) -> T:
+        found = await self._looked(look, may_lag=may_lag)
         await wait_for_who_pays()
         return found
 
-    async def _found(self, look: Callable[[AsyncConnection], Awaitable[T]], *, may_lag: bool, is_single: bool) -> T:
+    async def _looked(self, look: Callable[[AsyncEngine], Awaitable[T]], *, may_lag: bool) -> T:
         """What fails in the copy is looked for again in the database itself."""
         if may_lag and self._may_lag and self._replica is not None and await self._replica.is_usable():
             try:
-                async with self._begun(self._replica.engine, is_single=is_single) as connection:
-                    return await look(connection)
+                return await look(self._replica.engine)
             except MAY_BE_OUTAGES as error:
                 self._replica.fail(error)
-        async with self._begun(self._readers, is_single=is_single) as connection:
-            return await look(connection)
+        return await look(self._readers)
 
     @asynccontextmanager
     async def _begun(
@@ -171,18 +193,23 @@ class Database:
             if isolation is not None:
                 connection = await connection.execution_options(isolation_level=isolation)
             session = session_of(connection)
-            if self._company_id is not None and self.tenant_role is not None:
-                preamble += bound_to(self._company_id, self.tenant_role)
-                session.is_bound = True
-            session.preamble = preamble
+            session.is_bound = bool(self._preamble)
+            session.preamble = preamble + self._preamble
             adapter = adapter_of(connection)
-            adapter.autocommit = is_single and not session.is_bound
+            adapter.autocommit = is_single and not session.preamble
             try:
                 async with connection.begin():
                     yield connection
             finally:
                 # Where nothing was sent it was not used, and must not be left to whoever gets the connection next.
                 session.preamble, session.is_bound, adapter.autocommit = "", False, False
+
+    @property
+    def _preamble(self) -> str:
+        """What makes a transaction one company's."""
+        if self._company_id is None or self.tenant_role is None:
+            return ""
+        return bound_to(self._company_id, self.tenant_role)
 
     @property
     def _engines(self) -> set[AsyncEngine]:

@@ -11,7 +11,20 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Executable, Row, Select, and_, false, func, or_, select, true, union_all
+from sqlalchemy import (
+    ColumnElement,
+    Executable,
+    Row,
+    Select,
+    and_,
+    false,
+    func,
+    literal_column,
+    or_,
+    select,
+    true,
+    union_all,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.access import Scope
@@ -64,17 +77,40 @@ async def read_history_page(
     database: Database, scope: Scope, *, wanted: HistoryFilter, window: Window, is_descending: bool = True
 ) -> Slice:
     """A page of records, all they show but a reversal's other half. Positions are (`occurred_at`, `id`)."""
-    conditions = [*narrowed(scope, wanted), *fitting(wanted)]
-    if wanted.phone_number is not None:
-        statement = _records().where(_keys_by_number(conditions, wanted.phone_number, window, is_descending))
-    elif _has_index_of_its_own(scope, wanted):
-        statement = _records().where(*conditions)
-    else:
-        keys = _keys_by_office(database, scope, wanted, window, is_descending)
-        statement = _records().where(CHARGE.c.company_id == scope.company_id, CHARGE.c.id.in_(keys))
-    page = windowed(statement, _NEWEST, window, is_descending=is_descending)
+    is_narrow = has_index_of_its_own(scope, wanted)
+    page = page_of(
+        _records(),
+        scope,
+        wanted,
+        window,
+        is_descending=is_descending,
+        is_narrow=is_narrow,
+        is_sqlite=database.is_sqlite,
+    )
     rows = await database.rows(page, may_lag=True)
     return sliced(rows, window)
+
+
+def page_of(
+    records: Select[Any],
+    scope: Scope,
+    wanted: HistoryFilter,
+    window: Window,
+    *,
+    is_descending: bool,
+    is_narrow: bool,
+    is_sqlite: bool,
+) -> Select[Any]:
+    """`records`, narrowed to a page. `is_narrow`: see `has_index_of_its_own`."""
+    conditions = [*narrowed(scope, wanted), *fitting(wanted)]
+    if wanted.phone_number is not None:
+        records = records.where(_keys_by_number(conditions, wanted.phone_number, window, is_descending))
+    elif is_narrow:
+        records = records.where(*conditions)
+    else:
+        keys = _keys_by_office(scope, wanted, window, is_descending=is_descending, is_sqlite=is_sqlite)
+        records = records.where(CHARGE.c.company_id == scope.company_id, CHARGE.c.id.in_(keys))
+    return windowed(records, _NEWEST, window, is_descending=is_descending)
 
 
 async def read_history_totals(database: Database, scope: Scope, *, wanted: HistoryFilter) -> Totals:
@@ -206,7 +242,7 @@ def is_either_end(phone_number: str) -> ColumnElement[bool]:
     return or_(CHARGE.c.from_number == phone_number, CHARGE.c.to_number == phone_number)
 
 
-def _has_index_of_its_own(scope: Scope, wanted: HistoryFilter) -> bool:
+def has_index_of_its_own(scope: Scope, wanted: HistoryFilter) -> bool:
     """Whether one index range holds the rows in order: a party's, or a single office's."""
     if wanted.member_id or wanted.group_id or wanted.contact_id:
         return True
@@ -238,7 +274,7 @@ def _keys_by_number(
 
 
 def _keys_by_office(
-    database: Database, scope: Scope, wanted: HistoryFilter, window: Window, is_descending: bool
+    scope: Scope, wanted: HistoryFilter, window: Window, *, is_descending: bool, is_sqlite: bool
 ) -> Select[Any]:
     """The page's ids, picked from the newest of each office by itself: among them are the newest of all.
 
@@ -252,12 +288,16 @@ def _keys_by_office(
     )
     order = (own.c.occurred_at, own.c.id)
     offices = narrowed_offices(scope, wanted)
-    if database.is_sqlite:
+    if is_sqlite:
         found = CHARGE.alias("found")
         ids = windowed(newest, order, window, is_descending=is_descending)
         in_office = and_(found.c.company_id == OFFICE.c.company_id, found.c.id.in_(ids))
         # An outer join keeps the offices outermost: the other way round the subquery would run for every charge.
-        return select(found.c.id).select_from(OFFICE).outerjoin(found, in_office).where(*offices)
+        picked = select(found.c.id, found.c.occurred_at).select_from(OFFICE).outerjoin(found, in_office).where(*offices)
+        # Whatever narrowed these would make an inner join of it: they are read first, and narrowed then.
+        some = picked.offset(literal_column("0")).subquery("some")
+        newest_of_all = select(some.c.id).where(some.c.id.is_not(None))
+        return windowed(newest_of_all, (some.c.occurred_at, some.c.id), window, is_descending=is_descending)
     dated = windowed(newest.add_columns(own.c.occurred_at), order, window, is_descending=is_descending)
     each = dated.lateral("each")
     picked = select(each.c.id).select_from(OFFICE).join(each, true()).where(*offices)

@@ -41,7 +41,11 @@ def watch_statements(engine: AsyncEngine, told: OnStatement) -> None:
 
 def tell_statement(connection: AsyncConnection, text: str, seconds: float) -> None:
     """Of one that went past SQLAlchemy."""
-    for told in _TOLD.get(connection.engine.sync_engine, ()):
+    tell_engine(connection.engine.sync_engine, text, seconds)
+
+
+def tell_engine(engine: Engine, text: str, seconds: float) -> None:
+    for told in _TOLD.get(engine, ()):
         told(_use_of(text), text, seconds)
 
 

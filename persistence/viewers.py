@@ -9,8 +9,15 @@ from sqlalchemy import bindparam, select
 from domain.access import PartnerScope, Role, Viewer
 from domain.errors import NotFound
 from persistence.database import Database
-from persistence.prepared import Prepared, read
+from persistence.prepared import Prepared, Texts, one_of
 from persistence.tables.company import COMPANY, OFFICE
+
+_COMPANY = Prepared(select(COMPANY.c.company_id).where(COMPANY.c.slug == bindparam("slug")))
+_OFFICES = Prepared(
+    select(OFFICE.c.id).where(
+        OFFICE.c.company_id == bindparam("company_id"), one_of(OFFICE.c.slug, bindparam("slugs", type_=Texts()))
+    )
+)
 
 
 async def find_viewer(
@@ -46,12 +53,8 @@ async def find_viewer(
     )
 
 
-_BY_SLUG = Prepared(select(COMPANY.c.company_id).where(COMPANY.c.slug == bindparam("slug")))
-
-
 async def _company_id(database: Database, slug: str) -> UUID:
-    """Looked up for every operation of everybody."""
-    [found] = await database.read(lambda connection: read(connection, (_BY_SLUG, {"slug": slug})))
+    found = await database.look_up(_COMPANY, {"slug": slug})
     if not found:
         raise NotFound("The company this token names does not exist.")
     company_id: UUID = found[0].company_id
@@ -66,9 +69,7 @@ async def _office_ids(
     if slugs is None:
         return frozenset() if role is Role.OFFICE_ADMIN else None
     wanted = set(slugs)
-    rows = await database.rows(
-        select(OFFICE.c.id).where(OFFICE.c.company_id == company_id, OFFICE.c.slug.in_(sorted(wanted)))
-    )
+    rows = await database.look_up(_OFFICES, {"company_id": company_id, "slugs": sorted(wanted)})
     if len(rows) != len(wanted):
         raise NotFound("An office this token names does not exist.")
     return frozenset(row.id for row in rows)

@@ -164,10 +164,14 @@ def page(
 ) -> dict[str, Any]:
     """The fields of a connection, from the rows found and what they look like on the wire."""
     edges = [Edge(cursor=seal.close(position(row)), node=node) for row, node in zip(found.rows, nodes, strict=True)]
-    info = PageInfo(
+    ends = (edges[0].cursor, edges[-1].cursor) if edges else (None, None)
+    return {"edges": edges, "nodes": [edge.node for edge in edges], "page_info": page_info(window, found, *ends)}
+
+
+def page_info(window: Window, found: Slice, start: str | None, end: str | None) -> PageInfo:
+    return PageInfo(
         has_next_page=window.before is not None if window.is_from_end else found.has_more,
         has_previous_page=found.has_more if window.is_from_end else window.after is not None,
-        start_cursor=edges[0].cursor if edges else None,
-        end_cursor=edges[-1].cursor if edges else None,
+        start_cursor=start,
+        end_cursor=end,
     )
-    return {"edges": edges, "nodes": [edge.node for edge in edges], "page_info": info}

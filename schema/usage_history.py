@@ -4,28 +4,33 @@ from asyncio import Task, ensure_future, shield
 from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, NamedTuple, TypeVar
 from uuid import UUID
 
 import strawberry
 
+from compiled import row_plan
 from domain.access import Permission, Scope
 from domain.errors import InvalidInput
 from domain.money import Micros, parse_micros
 from domain.periods import YearMonth
 from persistence.database import Database
 from persistence.history import HistoryFilter, Totals, read_history_page, read_history_totals
+from persistence.history_rows import read_history_rows
+from persistence.keyset import Slice, Window
 from persistence.offices import read_company
 from schema import ids
-from schema.connections import After, Before, CountedConnection, First, Last, page, window_of
+from schema.connections import After, Before, CountedConnection, CursorSeal, First, Last, page, page_info, window_of
 from schema.context import Info, lagging
 from schema.ids import IdKind
 from schema.scalars import CountryCode, Decimal, Money, PhoneNumber, money
 from schema.usage_record import UsageRecord, record_of
+from schema.usage_rows import USAGE_RECORDS
 from schema.words import Direction, Service, UsageType, WalletSource, describe
 
 MAX_LIST_ENTRIES = 100
 MAX_COLUMN = 2**63 - 1
+ID_START = len("use_")
 _NEWEST = (datetime, UUID)
 _EMPTY_FINDS_NOTHING = " At most 100; an empty list finds nothing."
 
@@ -241,10 +246,52 @@ async def resolve_usage_history(
     seal = context.cursors(_NEWEST, "usageHistory", is_descending, wanted)
     window = window_of(seal, first=first, after=after, last=last, before=before)
     database = lagging(info)
-    found = await read_history_page(database, context.scope, wanted=wanted, window=window, is_descending=is_descending)
     sums = Sums(database, context.scope, wanted)
-    return UsageRecordConnection(
-        sums=sums,
-        count=sums.count,
-        **page(seal, window, found, map(record_of, found.rows), lambda row: (row.occurred_at, row.id)),
+    asked = _Asked(database, context.scope, wanted, window, is_descending)
+    found = await _written(info, asked, seal) or await _made(asked, seal)
+    return UsageRecordConnection(sums=sums, count=sums.count, **found)
+
+
+class _Asked(NamedTuple):
+    database: Database
+    scope: Scope
+    wanted: HistoryFilter
+    window: Window
+    is_descending: bool
+
+
+async def _made(asked: _Asked, seal: CursorSeal) -> dict[str, Any]:
+    """Of objects."""
+    found = await read_history_page(
+        asked.database, asked.scope, wanted=asked.wanted, window=asked.window, is_descending=asked.is_descending
     )
+    return page(seal, asked.window, found, map(record_of, found.rows), lambda row: (row.occurred_at, row.id))
+
+
+async def _written(info: Info, asked: _Asked, seal: CursorSeal) -> dict[str, Any] | None:
+    """Straight from the rows, where all that is selected can be; None where it cannot."""
+    plan = row_plan(info._raw_info, USAGE_RECORDS)
+    if plan is None:
+        return None
+    found = await read_history_rows(
+        asked.database,
+        asked.scope,
+        columns=plan.columns,
+        wanted=asked.wanted,
+        window=asked.window,
+        is_descending=asked.is_descending,
+    )
+
+    def cursor(moment: datetime | int, record_id: str) -> str:
+        return seal.close((moment, record_id[ID_START:]))
+
+    try:
+        items = plan.written(found.rows, cursor)
+    except (LookupError, TypeError, ArithmeticError):  # a row that objects will tell more of
+        return None
+    start, end = (cursor(row[0], row[1]) if row else None for row in (_end(found, 0), _end(found, -1)))
+    return {"edges": items, "nodes": items, "page_info": page_info(asked.window, found, start, end)}
+
+
+def _end(found: Slice, at: int) -> Any:
+    return found.rows[at] if found.rows else None
