@@ -273,3 +273,12 @@ async def test_a_null_where_an_argument_may_not_be_null_is_refused() -> None:
     for variables in ({}, {"times": 3}, {"times": None}, {"times": "no"}):
         expected = await _run(document, variables, schema.execution_context_class, 50)
         assert await _run(document, variables, COMPILED, 50, prepared=prepared) == expected
+
+
+async def test_an_input_with_a_say_of_its_own_has_it_when_strawberry_would_let_it() -> None:
+    """An async field's input is made when its turn comes: after the fields that are not."""
+    document = parse('{ own(own: [{number: -1}]) { seen } perhaps(perhaps: {node: "no id"}) { seen } }')
+    prepared = Prepared(document.definitions[0])  # type: ignore[arg-type]
+    expected = await _run(document, {}, schema.execution_context_class, 50)
+    assert [error["path"] for error, _ in expected[1]] == [["perhaps"], ["own"]]
+    assert await _run(document, {}, COMPILED, 50, prepared=prepared) == expected
