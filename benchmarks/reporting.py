@@ -27,7 +27,7 @@ class Report(NamedTuple):
     company: str
     first: int
     """The number of the first event: each is reported once."""
-    count: int
+    events: int
     size: int
     """Events in one request."""
     callers: int
@@ -76,8 +76,8 @@ def on_the_wire(event: UsageEvent) -> dict[str, Any]:
 
 def _bodies(report: Report) -> list[bytes]:
     now = datetime.fromisoformat(report.now)
-    events = usage(now, report.first, report.count, of=report.first + report.count, offices=report.offices)
-    told = [on_the_wire(event) for event in events]
+    made = usage(now, report.first, report.events, of=report.first + report.events, offices=report.offices)
+    told = [on_the_wire(event) for event in made]
     given = [{"source": "bench", "events": told[at : at + report.size]} for at in range(0, len(told), report.size)]
     return [json.dumps({"query": RECORD, "variables": {"input": one}}).encode() for one in given]
 
@@ -107,8 +107,8 @@ async def _send(report: Report) -> float:
     begun = time.perf_counter()
     charged = sum(await asyncio.gather(*(caller() for _ in range(report.callers))))
     taken = time.perf_counter() - begun
-    if charged != report.count:
-        raise RuntimeError(f"{charged} of {report.count} events were charged.")
+    if charged != report.events:
+        raise RuntimeError(f"{charged} of {report.events} events were charged.")
     return charged / taken
 
 

@@ -20,7 +20,7 @@ from domain.public_ids import IdKind, public_id
 from tests.fire.server import Server, token
 from tests.world import World
 
-NEW_DOCUMENTS = {"FAREBOX_DOCUMENT_POINTS": "1000000", "FAREBOX_DOCUMENT_RESTORE": "1000000"}
+NEW_DOCUMENTS: dict[str, Any] = {"FAREBOX_DOCUMENT_POINTS": "1000000", "FAREBOX_DOCUMENT_RESTORE": "1000000"}
 """Documents have a bucket of their own."""
 POLL_SECONDS = 0.005
 PATIENCE = 60

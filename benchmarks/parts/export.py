@@ -82,7 +82,7 @@ class Exporting:
         answer = (await client.post("/graphql", json={"query": EXPORT})).json()
         made = answer["data"]["exportUsageHistory"]["export"]
         assert made["rowCount"] == self.rows, made
-        return urlsplit(made["downloadUrl"]).path
+        return urlsplit(str(made["downloadUrl"])).path
 
     async def _bytes(self, path: str, at_most: int) -> AsyncGenerator[int, None]:
         """Sizes of what comes, read by hand, so that the client costs next to nothing."""
