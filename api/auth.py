@@ -6,10 +6,12 @@ who and where in slugs; what those are today is looked up for every request. A b
 never read as a token.
 """
 
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Any
 
 import jwt
@@ -33,6 +35,8 @@ __all__ = [
 ]
 
 MAX_TOKEN_CHARACTERS = 8_192
+MAX_VERIFIED = 4_096
+"""Tokens whose claims are kept."""
 
 ANY_TIME = datetime.max.replace(tzinfo=UTC)
 
@@ -65,6 +69,8 @@ class Authenticator:
         self._resolve = resolve
         self._find_key = find_key
         self._looks = SharedLooks()
+        self._verified_own: OrderedDict[bytes, Mapping[str, Any]] = OrderedDict()
+        """Claims of own tokens by the tokens' hashes: a signature stays right. Times are judged each time."""
         self._keys = keys or (PublishedKeys(settings.jwks_url) if settings.jwks_url else None)
 
     async def viewer(self, authorization: str | None, *, now: datetime) -> Viewer:
@@ -88,11 +94,14 @@ class Authenticator:
 
     async def _verified(self, token: str) -> Mapping[str, Any]:
         """The claims of a token whose signature, issuer and audience are right."""
+        known = self._verified_own.get(_hash(token))
+        if known is not None:
+            return known
         try:
             header = jwt.get_unverified_header(token)
             algorithm = header.get("alg")
             if algorithm == OWN_ALGORITHM:
-                return self._decode_own(token)
+                return self._keep(token, self._decode_own(token))
             if self._keys is None or algorithm not in PUBLISHED_ALGORITHMS:
                 raise AuthenticationError("This token is signed in a way that is not accepted here.")
             key = await self._keys.find(header.get("kid"), algorithm)
@@ -109,6 +118,12 @@ class Authenticator:
             raise AuthenticationError("This token's signature is not valid.") from None
         except (jwt.PyJWTError, ValueError, TypeError, RecursionError):
             raise AuthenticationError("This token is malformed.") from None
+
+    def _keep(self, token: str, claims: Mapping[str, Any]) -> Mapping[str, Any]:
+        self._verified_own[_hash(token)] = claims
+        if len(self._verified_own) > MAX_VERIFIED:
+            self._verified_own.popitem(last=False)
+        return claims
 
     def _decode_own(self, token: str) -> Mapping[str, Any]:
         *others, last = self._settings.signing_keys
@@ -132,6 +147,10 @@ class Authenticator:
             "verify_iss": issuer is not None,
         }
         return jwt.decode(token, key, algorithms=[algorithm], options=options, audience=audience, issuer=issuer)
+
+
+def _hash(token: str) -> bytes:
+    return sha256(token.encode(errors="replace")).digest()
 
 
 def _known(viewer: Viewer | None) -> Viewer:
