@@ -220,33 +220,38 @@ async def main() -> None:
         world, office_id = await story(url)
         async with world.database.writing() as connection:
             await connection.exec_driver_sql("ANALYZE")
-        settings = Settings(
-            _env_file=None,
-            secret_key=SECRET,
-            database_url=url,
-            throttle_points=100_000_000,
-            throttle_restore=10_000_000,
-            log_level="warning",
-            worker=False,
-        )
-        app = serve_app(settings)
-        token = _token("reader")
-        narrow = {"filter": {"officeIds": [f"off_{office_id.hex}"]}, "first": asked.first}
-        query = PAGE.replace("($first: Int!)", "($first: Int!, $filter: UsageHistoryFilter)")
-        query = query.replace("(first: $first)", "(first: $first, filter: $filter)")
-        single = ask_of(app, query, narrow, token)
-        whole = ask_of(app, PAGE, {"first": asked.first}, token)
-        floor, close = await _floor(url, world.company_id, office_id, asked.first)
-        mine, least = json.loads(await single()), json.loads(await floor())
-        assert "errors" not in mine, mine
-        assert orjson.dumps(mine["data"]) == orjson.dumps(least["data"]), _first_difference(mine["data"], least["data"])
-        for _ in range(4):
-            assert b'"errors"' not in await single() + await whole()
-        await compare({"floor": floor, "page": single, "whole company": whole})
-        if asked.profile:
-            await profiled(single)
-        await close()
         await world.database.close()
+        floor, close = await _floor(url, world.company_id, office_id, asked.first)
+        await measure(_app(url), floor, office_id, asked.first, is_profiled=asked.profile)
+        await close()
+
+
+def _app(url: str) -> Any:
+    settings = Settings(
+        _env_file=None,
+        secret_key=SECRET,
+        database_url=url,
+        throttle_points=100_000_000,
+        throttle_restore=10_000_000,
+        log_level="warning",
+        worker=False,
+    )
+    return serve_app(settings)
+
+
+async def measure(app: Any, floor: Ask, office_id: Any, first: int, *, is_profiled: bool) -> None:
+    token = _token("reader")
+    query = PAGE.replace("($first: Int!)", "($first: Int!, $filter: UsageHistoryFilter)")
+    query = query.replace("(first: $first)", "(first: $first, filter: $filter)")
+    single = ask_of(app, query, {"filter": {"officeIds": [f"off_{office_id.hex}"]}, "first": first}, token)
+    whole = ask_of(app, PAGE, {"first": first}, token)
+    mine, least = json.loads(await single()), json.loads(await floor())
+    assert orjson.dumps(mine["data"]) == orjson.dumps(least["data"]), _first_difference(mine["data"], least["data"])
+    for _ in range(4):
+        assert b'"errors"' not in await single() + await whole()
+    await compare({"floor": floor, "page": single, "whole company": whole})
+    if is_profiled:
+        await profiled(single)
 
 
 def _first_difference(mine: Any, least: Any) -> str:
