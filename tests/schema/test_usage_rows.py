@@ -41,7 +41,6 @@ class Both:
     """The same question asked of both; how often rows were read for it."""
 
     def __init__(self, house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(document, "COMPILED_FROM", 1)
         self._stock, self._rows = operations(house, is_compiled=False), operations(house, is_compiled=True)
         self.reads = 0
         read = usage_history.read_history_rows
