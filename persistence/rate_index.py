@@ -25,7 +25,7 @@ RATE_COLUMNS = (
     *("company_id", "id", "card_id", "service", "usage_type", "direction", "prefix", "destination"),
     *("nanos_per_unit", "first_seconds", "next_seconds", "connection_fee_micros", "priority", "is_blocked"),
 )
-_RATED_BY = tuple(name for name in RATE_COLUMNS if name not in ("company_id", "card_id"))
+_OF_CARD = ("name", "effective_from", "effective_until")
 
 
 class RateBooks:
@@ -55,14 +55,15 @@ async def _load(connection: AsyncConnection, company_id: UUID) -> Sequence[Rate]
     usage_types: dict[str | None, UsageType | None] = {None: None, **{kind.value: kind for kind in UsageType}}
     directions: dict[str | None, Direction | None] = {None: None, **{way.value: way for way in Direction}}
     increments: dict[tuple[int, int], Increment] = {}
-    card = RATE_CARD.c
-    columns = [*(RATE.c[name] for name in _RATED_BY), card.name, card.effective_from, card.effective_until]
-    same_card = and_(card.company_id == RATE.c.company_id, card.id == RATE.c.card_id)
+    cards: dict[UUID, tuple[str, datetime, datetime | None]] = {}
+    columns = [*(RATE.c[name] for name in RATE_COLUMNS[1:]), *(RATE_CARD.c[name] for name in _OF_CARD)]
+    same_card = and_(RATE_CARD.c.company_id == RATE.c.company_id, RATE_CARD.c.id == RATE.c.card_id)
     decks = select(*columns).join(RATE_CARD, same_card).where(RATE.c.company_id == company_id)
     rates = []
     for row in (await connection.execute(decks)).all():
-        rate_id, service, usage_type, direction, prefix, destination, nanos, *rest = row
-        first, following, fee, priority, is_blocked, card_name, effective_from, effective_until = rest
+        rate_id, card_id, service, usage_type, direction, prefix, destination, nanos, *rest = row
+        first, following, fee, priority, is_blocked, *of_card = rest
+        card_name, effective_from, effective_until = cards.setdefault(card_id, tuple(of_card))
         increment = increments.setdefault((first, following), Increment(first, following))
         rates.append(
             Rate(

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import bindparam, func, select, update
 
+from domain.catalogue import Direction, Service, UsageType
 from domain.charging import Decision, Outcome
 from domain.stories.charge import reverse_usage
 from domain.stories.renew import renew_due
@@ -125,16 +126,37 @@ async def test_a_plan_changed_while_usage_comes_in_disturbs_nobody(world: World)
 
 
 async def test_a_rate_book_is_read_whole_while_decks_are_loaded_and_replaced(world: World) -> None:
+    """Both prices of a deck come together; one that was seen is not missed while the next takes its place."""
     await world.set_up(office())
+    opens_at = NOW + timedelta(days=1)
 
     async def load() -> None:
         for step in range(12):
-            await world.deck((rate(f"0.0{step % 9 + 1}"),), card=f"extra {step % 3}", at=NOW + timedelta(days=1))
+            price = f"0.0{step % 9 + 1}"
+            deck = (rate(price, prefix="1"), rate(price, prefix="44"))
+            await world.deck(deck, card=f"extra {step % 3}", at=opens_at)
 
     async def read() -> None:
+        seen: set[str] = set()
         for _ in range(40):
             async with Begin(world.database).begin(world.company_id, NOW) as work:
-                await work.rate_book()
+                book = await work.rate_book()
+            for card in ("extra 0", "extra 1", "extra 2"):
+                found = [
+                    book.match(
+                        service=Service.CALLING,
+                        usage_type=UsageType.DOMESTIC,
+                        direction=Direction.OUTBOUND,
+                        digits=digits,
+                        at=opens_at,
+                        cards=(card,),
+                    )
+                    for digits in ("12125550123", "442079460123")
+                ]
+                prices = {one and one.nanos_per_unit for one in found}
+                assert len(prices) == 1
+                assert card not in seen or prices != {None}
+                seen |= {card} if prices != {None} else set()
 
     await asyncio.gather(load(), read(), read())
 
