@@ -215,8 +215,7 @@ def import_usage_file(
             )
         return summary, facts.currency
 
-    summary, currency = run(story)
-    _print_summary(summary, currency)
+    _print_summary(*run(story))
 
 
 @contextmanager
