@@ -260,11 +260,19 @@ async def read_plan_usage(
     database: Database, scope: Scope, *, office_ids: Collection[UUID], now: datetime, month: int | None = None
 ) -> Sequence[Row[Any]]:
     """What the plan of these offices included in a month's cycle (202603), None: in the current one; in no order."""
-    return await read_alike(database, _plan_usage_of, scope, now=now, month=month, office_ids=tuple(sorted(office_ids)))
+    offices = tuple(sorted(office_ids))
+    if month is None:
+        return await read_alike(database, _current_plan_usage, scope, now=now, office_ids=offices)
+    return await read_alike(database, _plan_usage_of_month, scope, month=month, office_ids=offices)
 
 
-def _plan_usage_of(scope: Scope, *, now: datetime, month: int | None, office_ids: Sequence[UUID]) -> Select[Any]:
-    return _plan_usage_in(scope, now, month).where(ALLOWANCE_CYCLE.c.office_id.in_(office_ids))
+def _current_plan_usage(scope: Scope, *, now: datetime, office_ids: Sequence[UUID]) -> Select[Any]:
+    return _plan_usage_in(scope, now, None).where(ALLOWANCE_CYCLE.c.office_id.in_(office_ids))
+
+
+def _plan_usage_of_month(scope: Scope, *, month: int, office_ids: Sequence[UUID]) -> Select[Any]:
+    in_month = ALLOWANCE_CYCLE.c.month == month
+    return _plan_usage(scope, _own_cycle()).where(in_month, ALLOWANCE_CYCLE.c.office_id.in_(office_ids))
 
 
 async def read_plan_usage_by_id(database: Database, scope: Scope, *, ids: Collection[UUID]) -> Sequence[Row[Any]]:

@@ -88,6 +88,7 @@ def text_of(statement: Select[Any], samples: Samples, *, is_sqlite: bool) -> Tex
     )
     values = [compiled.params[name] for name in compiled.positiontup or ()]
     places = [(samples.places.get(value), value) for value in values]
+    assert {place for place, _ in places} >= set(samples.places.values()), "A value of the request is not asked for."
     columns = list(statement.selected_columns)
     dialect = _DIALECTS[is_sqlite]
     converts = [column.type.dialect_impl(dialect).result_processor(dialect, None) for column in columns]
