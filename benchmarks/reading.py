@@ -86,9 +86,8 @@ _SQLITE = (_COLUMNS + _FROM).format(
 _SOURCES = [[w for bit, w in ((1, "PLAN"), (2, "CALLING"), (4, "UNIVERSAL")) if n & bit] for n in range(8)]
 
 
-def _answer(rows: Any, first: int, is_sqlite: bool) -> bytes:
-    """The floor's JSON; the company of the benchmark has calls alone."""
-    nodes = [
+def _nodes(rows: Any, is_sqlite: bool) -> list[Any]:
+    return [
         {
             "id": use,
             "occurredAt": at,
@@ -135,8 +134,13 @@ def _answer(rows: Any, first: int, is_sqlite: bool) -> bytes:
             currency,
             rate,
             increment,
-        ) in rows[:first]
+        ) in rows
     ]
+
+
+def _answer(rows: Any, first: int, is_sqlite: bool) -> bytes:
+    """The floor's JSON; the company of the benchmark has calls alone."""
+    nodes = _nodes(rows[:first], is_sqlite)
     data = {"usageHistory": {"pageInfo": {"hasNextPage": len(rows) > first}, "nodes": nodes}}
     return orjson.dumps({"data": data}, option=orjson.OPT_UTC_Z)
 

@@ -28,6 +28,7 @@ from domain.access import Scope
 from domain.catalogue import Cadence, WalletKind
 from persistence.database import Database
 from persistence.offices import current_cycle_of, visible
+from persistence.samples import read_alike
 from persistence.tables.charging import USAGE_BY_CYCLE
 from persistence.tables.company import COMPANY, OFFICE
 from persistence.tables.funds import ALLOWANCE_CYCLE, BILLING_CYCLE, POSTING, WALLET, WALLET_CYCLE
@@ -99,15 +100,28 @@ async def read_wallets(
     ids: Collection[UUID] | None = None,
 ) -> Sequence[Row[Any]]:
     """Wallets of these offices, or with these ids, or all; amounts in micros; by office name and kind."""
+    return await read_alike(
+        database,
+        _wallets_shown,
+        scope,
+        now=now,
+        office_ids=None if office_ids is None else tuple(sorted(office_ids)),
+        ids=None if ids is None else tuple(sorted(ids)),
+    )
+
+
+def _wallets_shown(
+    scope: Scope, *, now: datetime, office_ids: Sequence[UUID] | None, ids: Sequence[UUID] | None
+) -> Select[Any]:
     statement = _wallets(scope, now).join(
         OFFICE, and_(OFFICE.c.company_id == WALLET.c.company_id, OFFICE.c.id == WALLET.c.office_id)
     )
     if office_ids is not None:
-        statement = statement.where(WALLET.c.office_id.in_(sorted(office_ids)))
+        statement = statement.where(WALLET.c.office_id.in_(office_ids))
     if ids is not None:
-        statement = statement.where(WALLET.c.id.in_(sorted(ids)))
+        statement = statement.where(WALLET.c.id.in_(ids))
     place = case({kind.value: place for place, kind in enumerate(WalletKind)}, value=WALLET.c.kind)
-    return await database.rows(statement.order_by(func.lower(OFFICE.c.name), OFFICE.c.id, place))
+    return statement.order_by(func.lower(OFFICE.c.name), OFFICE.c.id, place)
 
 
 async def read_wallet_totals(database: Database, scope: Scope, *, now: datetime) -> Sequence[Row[Any]]:
@@ -246,9 +260,19 @@ async def read_plan_usage(
     database: Database, scope: Scope, *, office_ids: Collection[UUID], now: datetime, month: int | None = None
 ) -> Sequence[Row[Any]]:
     """What the plan of these offices included in a month's cycle (202603), None: in the current one; in no order."""
-    return await database.rows(
-        _plan_usage_in(scope, now, month).where(ALLOWANCE_CYCLE.c.office_id.in_(sorted(office_ids)))
-    )
+    offices = tuple(sorted(office_ids))
+    if month is None:
+        return await read_alike(database, _current_plan_usage, scope, now=now, office_ids=offices)
+    return await read_alike(database, _plan_usage_of_month, scope, month=month, office_ids=offices)
+
+
+def _current_plan_usage(scope: Scope, *, now: datetime, office_ids: Sequence[UUID]) -> Select[Any]:
+    return _plan_usage_in(scope, now, None).where(ALLOWANCE_CYCLE.c.office_id.in_(office_ids))
+
+
+def _plan_usage_of_month(scope: Scope, *, month: int, office_ids: Sequence[UUID]) -> Select[Any]:
+    in_month = ALLOWANCE_CYCLE.c.month == month
+    return _plan_usage(scope, _own_cycle()).where(in_month, ALLOWANCE_CYCLE.c.office_id.in_(office_ids))
 
 
 async def read_plan_usage_by_id(database: Database, scope: Scope, *, ids: Collection[UUID]) -> Sequence[Row[Any]]:
