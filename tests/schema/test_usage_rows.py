@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from api import document
 from domain.access import Role, Scope, Viewer
 from persistence.history import HistoryFilter
 from persistence.history_rows import COLUMNS, NULLABLE, read_history_rows
