@@ -6,6 +6,7 @@ without end or an answer that nobody reads would each keep a connection for ever
 
 import asyncio
 import logging
+from contextlib import suppress
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
@@ -213,7 +214,8 @@ class HttpLine(HttpToolsProtocol):
             cycle.message_event.set()
         self._is_refused = True
         if self.transport.can_write_eof():
-            self.transport.write_eof()
+            with suppress(OSError):  # who is gone already need not be told that this was all
+                self.transport.write_eof()
         self._deadline = self.loop.call_later(FAREWELL_SECONDS, self.transport.abort)
 
     def _answer(self, fault: Refused) -> bytes:

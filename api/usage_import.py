@@ -70,7 +70,8 @@ async def import_usage(
         reading = asyncio.create_task(_read(left, office))
         try:
             _tell_problems(batch, summary, report)
-            await _charge(door, viewer, batch.events, summary, now=clock(), is_backfill=is_backfill, report=report)
+            if batch.events:
+                await _charge(door, viewer, batch.events, summary, now=clock(), is_backfill=is_backfill, report=report)
             progress()
             if begun is not None:
                 await begun()
@@ -86,7 +87,7 @@ async def import_usage(
 
 
 async def _read(rows: Iterator[ReadRow], office: OfficeReference | None) -> _Batch:
-    """Until a batch is full, a few rows at a time: what else goes on does not wait."""
+    """As many rows as make a batch, a few at a time: what else goes on does not wait."""
     batch = _Batch()
     for row in rows:
         batch.row_count += 1
@@ -97,7 +98,7 @@ async def _read(rows: Iterator[ReadRow], office: OfficeReference | None) -> _Bat
             batch.problems.append((row.line, row.problem or "It names no office: say which with --office."))
         else:
             batch.events.append((row.line, event))
-        if len(batch.events) == BATCH_EVENTS:
+        if batch.row_count == BATCH_EVENTS:
             break
         if batch.row_count % READ_AT_ONCE == 0:
             await asyncio.sleep(0)

@@ -7,10 +7,14 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx2
 import pytest
+import uvicorn
+from uvicorn.server import ServerState
 from websockets.exceptions import InvalidStatus
 
 from api import http_line
@@ -164,6 +168,23 @@ def test_who_is_not_quick_about_it_is_let_go(full: tuple[str, list[socket.socket
 def test_beyond_those_too_nobody_is_heard(full: tuple[str, list[socket.socket]]) -> None:
     with connected(full[0]), connected(full[0]), connected(full[0]) as peer:
         assert peer.recv(100).startswith(b"HTTP/1.1 503 ")
+
+
+async def test_who_is_turned_away_when_he_is_gone_is_no_fault_of_ours() -> None:
+    loop, faults = asyncio.get_running_loop(), list[dict[str, Any]]()
+    loop.set_exception_handler(lambda _loop, fault: faults.append(fault))
+    config = uvicorn.Config(make_app(), **options(make_settings()))
+    config.load()
+    state = ServerState()
+    with pytest.MonkeyPatch.context() as patch, socket.create_server(("127.0.0.1", 0)) as listener:
+        patch.setattr(http_line, "RESERVED_CONNECTIONS", 0)
+        for _ in range(5):
+            socket.create_connection(listener.getsockname()).close()
+        line = partial(http_line.HttpLine, config, state, {}, request_seconds=1.0, max_connections=0)
+        async with await loop.create_server(line, sock=listener):
+            await asyncio.sleep(0.1)
+            assert not state.connections, "all were met, and are gone"
+    assert faults == []
 
 
 def test_a_place_that_becomes_free_is_free(full: tuple[str, list[socket.socket]]) -> None:

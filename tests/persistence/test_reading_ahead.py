@@ -59,8 +59,22 @@ async def test_every_row_is_counted_once_and_told_of_with_its_own_batch(world: W
     assert (summary.row_count, summary.unreadable_count) == (ROWS, odd)
     assert summary.outcomes == {Outcome.CHARGED: ROWS - 2 * odd, Outcome.REJECTED: odd}
     assert sorted(told) == [100 * at + place for at in range(odd) for place in (7, 8)]
-    batches = [line // (BATCH_EVENTS + 6) for line in told]
+    batches = [line // BATCH_EVENTS for line in told]
     assert batches == sorted(batches), "of a batch, first what cannot be read; never before the batch that went before"
+
+
+async def test_a_file_without_a_row_that_can_be_read_is_told_of_as_it_goes(world: World) -> None:
+    told: list[int] = []
+    behind: list[int] = []
+
+    def rows() -> Iterator[ReadRow]:
+        for number in range(4 * BATCH_EVENTS):
+            behind.append(number - len(told))
+            yield ReadRow(number, None, "no call")
+
+    summary = await imported(world, rows(), told)
+    assert (summary.row_count, summary.unreadable_count, len(told)) == (4 * BATCH_EVENTS,) * 3
+    assert max(behind) <= 2 * BATCH_EVENTS, "what cannot be read is not kept until the end"
 
 
 async def test_a_file_that_ends_in_an_error_has_charged_the_batches_before_it(world: World) -> None:
@@ -70,7 +84,7 @@ async def test_a_file_that_ends_in_an_error_has_charged_the_batches_before_it(wo
 
     with pytest.raises(InvalidInput):
         await imported(world, rows(), [])
-    assert await charge_count(world.database) >= BATCH_EVENTS - 6
+    assert await charge_count(world.database) == BATCH_EVENTS - 10
 
 
 async def test_what_fails_while_it_is_charged_stops_the_reading(world: World) -> None:
@@ -95,7 +109,7 @@ async def test_what_fails_while_it_is_charged_stops_the_reading(world: World) ->
             report=lambda _line, _reason: None,
             begun=fail,
         )
-    assert len(read) <= 2 * (BATCH_EVENTS + 6), "one batch ahead, and no more"
+    assert len(read) <= 2 * BATCH_EVENTS, "one batch ahead, and no more"
 
 
 async def test_postgresql_knows_its_tables_after_the_first_batch(database: Database) -> None:
