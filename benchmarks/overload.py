@@ -24,6 +24,7 @@ from typing import Any
 
 from api.clock import utc_now
 from domain.access import Role
+from domain.charging import Outcome
 from persistence.database import Database
 from persistence.migrate import migrate
 from tests.fire.server import Server, token
@@ -80,8 +81,8 @@ class Client:
             writer.close()
         return await asyncio.open_connection("127.0.0.1", self._port)
 
-    async def post(self, bearer: str, query: str, variables: Any = None) -> str:
-        """`answered`, or the code of the refusal, or what went wrong."""
+    async def post(self, bearer: str, query: str, variables: Any = None, *, expected: str) -> str:
+        """`answered` with what was expected, or the code of the refusal, or what went wrong."""
         body = json.dumps({"query": query, "variables": variables}).encode()
         head = (
             f"POST /graphql HTTP/1.1\r\nHost: 127.0.0.1:{self._port}\r\nAuthorization: Bearer {bearer}\r\n"
@@ -93,7 +94,7 @@ class Client:
                 writer.write(head.encode() + body)
                 answer = await reader.readuntil(b"\r\n\r\n")
                 length = int(answer.lower().partition(b"content-length:")[2].split(b"\r\n")[0])
-                found = json.loads(await reader.readexactly(length))
+                found = (await reader.readexactly(length)).decode()
         except TimeoutError:
             writer.close()
             return "timed out"
@@ -101,7 +102,9 @@ class Client:
             writer.close()
             return "cut off"
         self._idle.append((reader, writer, time.monotonic()))
-        return str(found["errors"][0]["extensions"]["code"]) if "errors" in found else "answered"
+        if '"errors":' in found:
+            return str(json.loads(found)["errors"][0]["extensions"]["code"])
+        return "answered" if expected in found else "wrong"
 
 
 async def main() -> None:
@@ -133,7 +136,7 @@ async def measure(server: Server, times: float) -> None:
     readers = [token("acme", Role.COMPANY_ADMIN, subject=f"reader-{number}") for number in range(CALLERS)]
 
     async def read(number: int) -> str:
-        return await client.post(readers[number % CALLERS], PAGE)
+        return await client.post(readers[number % CALLERS], PAGE, expected='"hasNextPage":true')
 
     capacity = await _closed(read, 8, CAPACITY_SECONDS)
     print(f"capacity: {capacity:.0f} pages of 100 a second, by 8 callers who wait for their answers")
@@ -159,7 +162,7 @@ async def _reports(port: int, seconds: float) -> Told:
         usage = {"direction": "OUTBOUND", "from": "+14155550100", "to": "+12125550123", "durationSeconds": 60}
         event = {"eventId": f"{at}-{number}", "occurredAt": at, "usage": {"call": usage}}
         given = {"input": {"office": {"slug": "hq"}, "events": [event]}}
-        return await client.post(_PARTNER, RECORD, given)
+        return await client.post(_PARTNER, RECORD, given, expected='"chargedCount":1')
 
     await report(-1)  # makes the connection
     return await _open(report, REPORTS_A_SECOND, seconds)
@@ -216,10 +219,11 @@ async def _company(url: str) -> None:
     database = Database(url)
     await migrate(database)
     world = World(database, now=utc_now())
-    await world.apply(office())
+    await world.set_up(office())
     for first in range(0, RECORDS, 500):
         at = utc_now() - timedelta(hours=1)
-        await world.record(*(call(f"c-{number}", at, seconds=60) for number in range(first, first + 500)))
+        decisions = await world.record(*(call(f"c-{number}", at, seconds=60) for number in range(first, first + 500)))
+        assert all(decision.outcome is Outcome.CHARGED for decision in decisions)
     await database.close()
 
 
