@@ -27,12 +27,12 @@ import orjson
 
 from api.settings import Settings
 from api.wiring import serve_app
-from benchmarks.overload import _token
+from domain.access import Role
 from domain.catalogue import Direction
 from domain.usage import Call, DirectoryReference
 from persistence.database import Database
 from persistence.migrate import migrate
-from tests.fire.server import SECRET
+from tests.fire.server import SECRET, token
 from tests.postgresql import postgresql_server
 from tests.world import START, World, allowance, commitment, office, usage_event
 
@@ -244,11 +244,11 @@ def _app(url: str) -> Any:
 
 
 async def measure(app: Any, floor: Ask, office_id: Any, first: int, *, is_profiled: bool) -> None:
-    token = _token("reader")
+    bearer = token("acme", Role.COMPANY_ADMIN, subject="reader")
     query = PAGE.replace("($first: Int!)", "($first: Int!, $filter: UsageHistoryFilter)")
     query = query.replace("(first: $first)", "(first: $first, filter: $filter)")
-    single = ask_of(app, query, {"filter": {"officeIds": [f"off_{office_id.hex}"]}, "first": first}, token)
-    whole = ask_of(app, PAGE, {"first": first}, token)
+    single = ask_of(app, query, {"filter": {"officeIds": [f"off_{office_id.hex}"]}, "first": first}, bearer)
+    whole = ask_of(app, PAGE, {"first": first}, bearer)
     mine, least = json.loads(await single()), json.loads(await floor())
     assert orjson.dumps(mine["data"]) == orjson.dumps(least["data"]), _first_difference(mine["data"], least["data"])
     for _ in range(4):

@@ -179,6 +179,7 @@ async def test_sqlite_reads_each_office_by_its_index(sqlite_database: Database) 
         assert own, plan
         assert all("ix_charge_office" in step or "ix_charge_month" in step for step in own), plan
         assert not [step for step in plan if step.startswith("SCAN") and "charge" in step], plan
+        assert not [step for step in plan if "charge" in step and "(company_id=?)" in step], "all of the company's"
 
 
 async def test_a_token_s_slugs_become_the_viewer_s_offices(world: World) -> None:
