@@ -19,6 +19,7 @@ from api.auth import AuthenticationError, Authenticator, KeySetError
 from api.error_answers import Incident
 from api.event_stream import EventStream, single_answer
 from api.limits import Limits
+from api.line import line_of
 from api.negotiation import EVENT_STREAM, GRAPHQL_RESPONSE, JSON, choose_media_type, prefers_html, wants_events
 from api.operations import Operation, Operations
 from api.places import Places
@@ -82,6 +83,8 @@ class GraphQLEndpoint:
             return await self._answer(request, media_type, incident, seen)
         except Refused as refused:
             seen.note_refusal(refused)
+            if refused.again_in is not None:
+                line_of(request.scope).put_off(request.scope, refused.again_in)
             return refused.response(refused_in)
         except ClientDisconnect:
             seen.cut_off()

@@ -7,12 +7,15 @@ without end or an answer that nobody reads would each keep a connection for ever
 import asyncio
 import logging
 from contextlib import suppress
-from typing import Any
+from http import HTTPStatus
+from typing import Any, cast
 
+from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from api.line import FAREWELL_SECONDS, LINE, TURNED_AWAY, Line
 from api.negotiation import JSON
+from api.put_off import MOST_BYTES, Copying, PutOff, asked_by
 from api.refusals import Code, Refused, refusal
 from api.response_headers import ALWAYS, UNLESS_SAID
 
@@ -36,8 +39,16 @@ logger = logging.getLogger(__name__)
 
 
 class HttpLine(HttpToolsProtocol):
-    def __init__(self, *args: Any, request_seconds: float, max_connections: int, **given: Any) -> None:
+    def __init__(
+        self, *args: Any, request_seconds: float, max_connections: int, put_off: PutOff | None = None, **given: Any
+    ) -> None:
         super().__init__(*args, **given)
+        self._put_off = PutOff() if put_off is None else put_off
+        self._body: list[bytes] = []
+        """Of the request, while it is short."""
+        self._body_bytes = 0
+        self._is_held = False
+        """The request may be one that is answered as before: nobody is told of it yet."""
         self._request_seconds = request_seconds
         self._max_connections = max_connections
         self._deadline: asyncio.TimerHandle | None = None
@@ -57,7 +68,7 @@ class HttpLine(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._line = Line(abort=transport.abort)
+        self._line = Line(abort=transport.abort, put_off=self._note_put_off)
         count = len(self.connections)
         self._is_surplus = count > self._max_connections
         if count > self._max_connections + RESERVED_CONNECTIONS:
@@ -95,6 +106,7 @@ class HttpLine(HttpToolsProtocol):
         if self._deadline is None:
             self._expect(self._request_seconds)
         self._head, self._is_in_head = 0, True
+        self._body, self._body_bytes, self._is_held = [], 0, False
         self.scope["extensions"] = {LINE: self._line}  # type: ignore[dict-item]
 
     def on_url(self, url: bytes) -> None:
@@ -118,20 +130,80 @@ class HttpLine(HttpToolsProtocol):
         if not self.url.isascii():
             raise self._faulty(refusal(400, "The address of a request is in ASCII."))
         self._is_in_head = False
+        self._is_held = bool(self._put_off) and self._is_plain()
+        if not self._is_held:
+            self._begin()
+        self._expect(self._request_seconds)
+
+    def _begin(self) -> None:
         super().on_headers_complete()
         if self.cycle is not None and (self._is_surplus or self._is_last):
             self.cycle.keep_alive = False
-        self._expect(self._request_seconds)
 
     def on_body(self, body: bytes) -> None:
-        super().on_body(body)
+        self._body_bytes += len(body)
+        if self._body_bytes <= MOST_BYTES:
+            self._body.append(body)
+        elif self._is_held:
+            self._release()
+        if not self._is_held:
+            super().on_body(body)
         self._extra -= (1 + FRAMING_BYTES) * len(body)
 
     def on_message_complete(self) -> None:
-        super().on_message_complete()
+        if self._is_held and not self._is_answered_as_before():
+            self._release()
+        if not self._is_held:
+            super().on_message_complete()
         self._cancel(self._deadline)
         self._deadline = None
         self._extra = 0
+
+    # ---------- who asks again before his time ----------
+
+    def _is_plain(self) -> bool:
+        """A POST that is the only one on its line."""
+        is_alone = self.cycle is None or self.cycle.response_complete
+        is_usual = self.parser.get_method() == b"POST" and self.parser.get_http_version() == "1.1"
+        return (
+            is_alone
+            and is_usual
+            and not (self._is_surplus or self._is_last or self.expect_100_continue or self.parser.should_upgrade())
+        )
+
+    def _release(self) -> None:
+        """It is a request like any other."""
+        self._is_held = False
+        self._begin()
+        for part in self._body:
+            super().on_body(part)
+
+    def _is_answered_as_before(self) -> bool:
+        answer = None if self._is_last else self._put_off.find(asked_by(self.url, self.headers, self._body))
+        if answer is None:
+            return False
+        if (hear := self.app_state.get(TURNED_AWAY)) is not None:
+            hear(HTTPStatus.TOO_MANY_REQUESTS)
+        self.transport.write(answer)
+        if not self.parser.should_keep_alive():
+            self.transport.close()
+        self.on_response_complete()
+        return True
+
+    def _note_put_off(self, scope: Scope, seconds: float) -> None:
+        """Of the request with this scope, before it is answered."""
+        cycle = self.cycle
+        is_whole = self.scope is scope and not cycle.more_body and self._body_bytes <= MOST_BYTES
+        if not is_whole or scope["method"] != "POST":
+            return  # of what was asked not everything is here, or not only that
+        asked, copying = asked_by(self.url, self.headers, self._body), Copying(self.transport)
+
+        def note() -> None:
+            self._put_off.note(asked, copying.written, seconds)
+            self.on_response_complete()
+
+        cycle.transport = cast(asyncio.Transport, copying)
+        cycle.on_response = note
 
     def handle_websocket_upgrade(self) -> None:
         if self._is_last:
@@ -154,6 +226,7 @@ class HttpLine(HttpToolsProtocol):
         self._has_taken = True
 
     def on_response_complete(self) -> None:
+        self._body, self._body_bytes = [], MOST_BYTES + 1
         super().on_response_complete()
         self._watch_taking()
 

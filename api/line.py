@@ -27,7 +27,7 @@ FAREWELL_SECONDS = 1.0
 Found = TypeVar("Found")
 
 
-def _nothing() -> None:
+def _nothing(*_: object) -> None:
     pass
 
 
@@ -37,6 +37,8 @@ class Line:
     """Set when the server stops."""
     abort: Callable[[], None] = _nothing
     """Cuts the line; what was not taken yet is thrown away."""
+    put_off: Callable[[Scope, float], None] = _nothing
+    """The request of this scope is about to be answered that it should come again in so many seconds."""
     farewells: list[Callable[[], None]] = field(default_factory=list)
     """Called when the server stops."""
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from api.http_line import RESERVED_CONNECTIONS, HttpLine
 from api.limits import Limits
+from api.put_off import PutOff
 from api.socket_line import SocketLine
 
 TOLERANCE = 2
@@ -25,7 +26,7 @@ def options(limits: Limits) -> dict[str, Any]:
     most = min(limits.max_connections, max(open_files(limits.max_connections + SPARE_FILES) - SPARE_FILES, 1))
     seconds = limits.request_seconds
     return {
-        "http": partial(HttpLine, request_seconds=seconds, max_connections=most),
+        "http": partial(HttpLine, request_seconds=seconds, max_connections=most, put_off=PutOff()),
         "ws": partial(SocketLine, request_seconds=seconds),
         "ws_max_size": TOLERANCE * limits.max_message_bytes,
         "ws_per_message_deflate": False,  # 50 kB a socket, for messages of a few hundred bytes

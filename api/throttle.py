@@ -78,15 +78,22 @@ class Run:
         self._taken = 0
 
     def refused(
-        self, status: int, message: str, code: Code, *, is_well_formed: bool = False, wait: int | None = None
+        self, status: int, message: str, code: Code, *, is_well_formed: bool = False, again_in: float | None = None
     ) -> Refused:
-        """`wait`: in how many seconds to come again."""
-        extensions: dict[str, Any] = {"code": code}
-        if wait is not None:
-            extensions["retryAfterSeconds"] = wait
-        headers = None if wait is None else {"Retry-After": str(wait)}
-        error = {"message": message, "extensions": extensions}
-        return Refused(status, [error], headers=headers, is_well_formed=is_well_formed, extensions=self.extensions())
+        """`again_in`: in how many seconds to come again."""
+        told: dict[str, Any] = {"code": code}
+        headers: dict[str, str] = {}
+        if again_in is not None:
+            told["retryAfterSeconds"] = wait = _whole(again_in)
+            headers["Retry-After"] = str(wait)
+        return Refused(
+            status,
+            [{"message": message, "extensions": told}],
+            headers=headers,
+            is_well_formed=is_well_formed,
+            extensions=self.extensions(),
+            again_in=again_in,
+        )
 
     def extensions(self) -> dict[str, Any]:
         return {
@@ -153,6 +160,10 @@ class Throttle:
 
 def _put_off(run: Run, seconds: float, what: str, why: str) -> Refused:
     seen().throttled_by = what
-    wait = max(ceil(seconds), 1)
+    wait = _whole(seconds)
     told = f"{why}: come again in {wait} second{'s' if wait > 1 else ''}."
-    return run.refused(429, told, Code.THROTTLED, wait=wait)
+    return run.refused(429, told, Code.THROTTLED, again_in=seconds)
+
+
+def _whole(seconds: float) -> int:
+    return max(ceil(seconds), 1)

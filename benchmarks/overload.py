@@ -27,6 +27,7 @@ from domain.access import Role
 from domain.charging import Outcome
 from persistence.database import Database
 from persistence.migrate import migrate
+from persistence.statistics import look_at_new_tables
 from tests.fire.server import Server, token
 from tests.postgresql import postgresql_server
 from tests.world import World, call, office
@@ -224,6 +225,7 @@ async def _company(url: str) -> None:
         at = utc_now() - timedelta(hours=1)
         decisions = await world.record(*(call(f"c-{number}", at, seconds=60) for number in range(first, first + 500)))
         assert all(decision.outcome is Outcome.CHARGED for decision in decisions)
+    await look_at_new_tables(database)
     await database.close()
 
 
