@@ -5,9 +5,10 @@ Safe to run twice: events carry ids of their own, so a second run is answered wi
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from uuid import UUID
 
 from api.imports.fields import ReadRow
 from domain.access import Viewer
@@ -18,6 +19,8 @@ from domain.stories.charge import record_usage
 from domain.usage import OfficeReference, UsageEvent
 
 BATCH_EVENTS = 500
+MAX_WAITING_EVENTS = 20_000
+"""Read and not charged, a kilobyte or two each."""
 PAUSE_SECONDS = 0.002
 """Between batches: SQLite is not fair, and this lets other writers in."""
 READ_AT_ONCE = 10
@@ -37,13 +40,57 @@ class ImportSummary:
     cost_micros: Micros = 0
 
 
+Line = tuple[int, UsageEvent]
+
+
 @dataclass
-class _Batch:
+class _Portion:
     """What was read of the file at once, each with its line."""
 
     row_count: int = 0
-    events: list[tuple[int, UsageEvent]] = field(default_factory=list)
+    events: list[Line] = field(default_factory=list)
     problems: list[tuple[int, str]] = field(default_factory=list)
+
+
+class _Waiting:
+    """What was read and is not charged yet, by office: a transaction is one office's, and costs the least by the event
+    when it is full. Within an office the order is the file's, however it names the office."""
+
+    def __init__(self, door: Door, company_id: UUID | None) -> None:
+        self._door = door
+        self._company_id = company_id
+        self._offices: dict[OfficeReference | None, UUID | None] = {}
+        """As they were when first named; None: unknown, which is for the charge to say."""
+        self._lines: dict[UUID | None, list[Line]] = {}
+        self._count = 0
+
+    async def add(self, lines: Sequence[Line]) -> None:
+        new = {event.office for _, event in lines if event.office is not None and event.office not in self._offices}
+        if new and self._company_id is not None:
+            found = await self._door.find_offices(self._company_id, new)
+            self._offices |= {reference: found.get(reference) for reference in new}
+        for line in lines:
+            self._lines.setdefault(self._offices.get(line[1].office), []).append(line)
+        self._count += len(lines)
+
+    def due(self, *, is_end: bool = False) -> Iterator[list[Line]]:
+        """Full batches; and where more waits than is kept, or at the end, those of the offices with the most."""
+        for office in [office for office, lines in self._lines.items() if len(lines) >= BATCH_EVENTS]:
+            while len(self._lines.get(office, ())) >= BATCH_EVENTS:
+                yield self._take(office)
+        while self._lines and (is_end or self._count > MAX_WAITING_EVENTS):
+            yield self._take(max(self._lines, key=lambda office: len(self._lines[office])))
+
+    def _take(self, office: UUID | None) -> list[Line]:
+        lines = self._lines.pop(office)
+        if rest := lines[BATCH_EVENTS:]:
+            self._lines[office] = rest
+        batch = lines[:BATCH_EVENTS]
+        self._count -= len(batch)
+        return batch
+
+
+Charge = Callable[[list[Line]], Awaitable[None]]
 
 
 async def import_usage(
@@ -60,62 +107,82 @@ async def import_usage(
 ) -> ImportSummary:
     """Rows that name no office of their own are charged to `office`; without one they are unreadable.
 
-    A batch is charged when the one before it is; while the database has one, the next is read. `begun` is awaited after
-    the first.
+    While the database has a batch, the file is read on. `begun` is awaited after the first batch. An error of the file
+    is raised once all that was read before is charged.
     """
     summary = ImportSummary()
-    left = iter(rows)
-    batch = await _read(left, office)
-    while batch.row_count:
-        reading = asyncio.create_task(_read(left, office))
-        try:
-            _tell_problems(batch, summary, report)
-            if batch.events:
-                await _charge(door, viewer, batch.events, summary, now=clock(), is_backfill=is_backfill, report=report)
-            progress()
-            if begun is not None:
-                await begun()
-                begun = None
-            await asyncio.sleep(PAUSE_SECONDS)
-        except BaseException:
-            reading.cancel()
-            await asyncio.wait((reading,))
-            raise
-        batch = await reading
+
+    async def charge(batch: list[Line]) -> None:
+        nonlocal begun
+        await _charge(door, viewer, batch, summary, now=clock(), is_backfill=is_backfill, report=report)
+        progress()
+        if begun is not None:
+            await begun()
+            begun = None
+        await asyncio.sleep(PAUSE_SECONDS)
+
+    left, waiting = iter(rows), _Waiting(door, viewer.company_id)
+    portion = await _read(left, office)
+    while portion.row_count:
+        _tell_problems(portion, summary, report)
+        await waiting.add(portion.events)
+        portion = await _read_meanwhile(left, office, waiting, charge)
+    for batch in waiting.due(is_end=True):
+        await charge(batch)
     progress()
     return summary
 
 
-async def _read(rows: Iterator[ReadRow], office: OfficeReference | None) -> _Batch:
+async def _read_meanwhile(
+    rows: Iterator[ReadRow], office: OfficeReference | None, waiting: _Waiting, charge: Charge
+) -> _Portion:
+    """The next portion, while what is due is charged."""
+    reading = asyncio.create_task(_read(rows, office))
+    try:
+        for batch in waiting.due():
+            await charge(batch)
+    except BaseException:
+        reading.cancel()
+        await asyncio.wait((reading,))
+        raise
+    try:
+        return await reading
+    except Exception:
+        for batch in waiting.due(is_end=True):
+            await charge(batch)
+        raise
+
+
+async def _read(rows: Iterator[ReadRow], office: OfficeReference | None) -> _Portion:
     """As many rows as make a batch, a few at a time: what else goes on does not wait."""
-    batch = _Batch()
+    portion = _Portion()
     for row in rows:
-        batch.row_count += 1
+        portion.row_count += 1
         event = row.event
         if event is not None and event.office is None and office is not None:
             event = replace(event, office=office)
         if event is None or event.office is None:
-            batch.problems.append((row.line, row.problem or "It names no office: say which with --office."))
+            portion.problems.append((row.line, row.problem or "It names no office: say which with --office."))
         else:
-            batch.events.append((row.line, event))
-        if batch.row_count == BATCH_EVENTS:
+            portion.events.append((row.line, event))
+        if portion.row_count == BATCH_EVENTS:
             break
-        if batch.row_count % READ_AT_ONCE == 0:
+        if portion.row_count % READ_AT_ONCE == 0:
             await asyncio.sleep(0)
-    return batch
+    return portion
 
 
-def _tell_problems(batch: _Batch, summary: ImportSummary, report: Report) -> None:
-    summary.row_count += batch.row_count
-    summary.unreadable_count += len(batch.problems)
-    for line, reason in batch.problems:
+def _tell_problems(portion: _Portion, summary: ImportSummary, report: Report) -> None:
+    summary.row_count += portion.row_count
+    summary.unreadable_count += len(portion.problems)
+    for line, reason in portion.problems:
         report(line, reason)
 
 
 async def _charge(
     door: Door,
     viewer: Viewer,
-    batch: list[tuple[int, UsageEvent]],
+    batch: list[Line],
     summary: ImportSummary,
     *,
     now: datetime,

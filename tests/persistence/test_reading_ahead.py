@@ -1,16 +1,20 @@
 """A file is read on while the database has a batch of it: nothing is told or charged out of order for that."""
 
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
+from uuid import UUID
 
 import pytest
 from sqlalchemy import func, select, text
 
+from api import usage_import
 from api.imports.fields import ReadRow
 from api.usage_import import BATCH_EVENTS, ImportSummary, import_usage
 from domain.charging import Outcome
 from domain.errors import InvalidInput
+from domain.usage import OfficeReference
 from persistence.database import Database
 from persistence.statistics import look_at_new_tables
 from persistence.tables.charging import CHARGE
@@ -52,15 +56,16 @@ async def charge_count(database: Database) -> int:
     return count
 
 
-async def test_every_row_is_counted_once_and_told_of_with_its_own_batch(world: World) -> None:
+async def test_every_row_is_counted_once_and_told_of_when_it_is_met(world: World) -> None:
     told: list[int] = []
     summary = await imported(world, map(row, range(ROWS)), told)
     odd = ROWS // 100
     assert (summary.row_count, summary.unreadable_count) == (ROWS, odd)
     assert summary.outcomes == {Outcome.CHARGED: ROWS - 2 * odd, Outcome.REJECTED: odd}
     assert sorted(told) == [100 * at + place for at in range(odd) for place in (7, 8)]
-    batches = [line // BATCH_EVENTS for line in told]
-    assert batches == sorted(batches), "of a batch, first what cannot be read; never before the batch that went before"
+    unread, refused = ([line for line in told if line % 100 == place] for place in (7, 8))
+    assert (unread, refused) == (sorted(unread), sorted(refused)), "when it is read, and when it is charged"
+    assert told.index(unread[-1]) > told.index(refused[0]), "not only at the end"
 
 
 async def test_a_file_without_a_row_that_can_be_read_is_told_of_as_it_goes(world: World) -> None:
@@ -75,6 +80,38 @@ async def test_a_file_without_a_row_that_can_be_read_is_told_of_as_it_goes(world
     summary = await imported(world, rows(), told)
     assert (summary.row_count, summary.unreadable_count, len(told)) == (4 * BATCH_EVENTS,) * 3
     assert max(behind) <= 2 * BATCH_EVENTS, "what cannot be read is not kept until the end"
+
+
+async def test_rows_of_many_offices_are_charged_office_by_office_in_the_order_of_the_file(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An office that is named in two ways is one; and no more waits than may."""
+    monkeypatch.setattr(usage_import, "BATCH_EVENTS", 20)
+    monkeypatch.setattr(usage_import, "MAX_WAITING_EVENTS", 100)
+    await world.set_up(office(), *(office(f"o{number}", phone_numbers=()) for number in range(9)))
+    named = [{"slug": "hq"}, {"phone_number": "+14155550100"}, *({"slug": f"o{number}"} for number in range(9))]
+    ahead: list[int] = []
+    told: list[int] = []
+
+    def rows() -> Iterator[ReadRow]:
+        for number in range(500):
+            place = named[number % 3] if number % 2 else named[number % len(named)]
+            event = call(f"row-{number}", START + timedelta(seconds=number))
+            yield ReadRow(number, replace(event, office=OfficeReference(**place)), None)
+            ahead.append(number)
+        yield ReadRow(500, replace(event, office=OfficeReference(slug="nowhere")), None)
+
+    summary = await imported(world, rows(), told)
+    assert summary.outcomes == {Outcome.CHARGED: 500, Outcome.REJECTED: 1}
+    assert told == [500]
+    charges = await world.database.rows(select(CHARGE.c.office_id, CHARGE.c.event_id, CHARGE.c.sequence))
+    of_office: dict[UUID, list[tuple[int, int]]] = {}
+    for charge in charges:
+        of_office.setdefault(charge.office_id, []).append((charge.sequence, int(charge.event_id.removeprefix("row-"))))
+    assert len(of_office) == 10
+    for told_of in of_office.values():
+        numbers = [number for _, number in sorted(told_of)]
+        assert numbers == sorted(numbers), "in the order of the file"
 
 
 async def test_a_file_that_ends_in_an_error_has_charged_the_batches_before_it(world: World) -> None:
@@ -109,7 +146,7 @@ async def test_what_fails_while_it_is_charged_stops_the_reading(world: World) ->
             report=lambda _line, _reason: None,
             begun=fail,
         )
-    assert len(read) <= 2 * BATCH_EVENTS, "one batch ahead, and no more"
+    assert len(read) <= 3 * BATCH_EVENTS, "what makes the first batch, and as much ahead"
 
 
 async def test_postgresql_knows_its_tables_after_the_first_batch(database: Database) -> None:
