@@ -1,8 +1,12 @@
 """`farebox …`: the commands of the operator, put together."""
 
-import typer
+from api.memory import look_seldom
 
-from api.commands import books, export, imports, keys, serving, statements
+look_seldom()  # the hundreds of modules that come now are most of a start
+
+import typer  # noqa: E402
+
+from api.commands import books, export, imports, keys, serving, statements  # noqa: E402
 
 app = typer.Typer(
     name="farebox",

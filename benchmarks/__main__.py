@@ -35,6 +35,7 @@ FULL_ONLY = frozenset({"growth", "workers"})
 
 
 async def main() -> None:
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # a start is one of what is installed, not of what is compiled anew
     parser = argparse.ArgumentParser(prog="python -m benchmarks")
     parser.add_argument("part", nargs="*", choices=[[], *PARTS], help="by default all that the form has")
     parser.add_argument("--full", action="store_true", help="hours instead of minutes")
