@@ -39,11 +39,9 @@ logger = logging.getLogger(__name__)
 
 
 class HttpLine(HttpToolsProtocol):
-    def __init__(
-        self, *args: Any, request_seconds: float, max_connections: int, put_off: PutOff | None = None, **given: Any
-    ) -> None:
+    def __init__(self, *args: Any, request_seconds: float, max_connections: int, put_off: PutOff, **given: Any) -> None:
         super().__init__(*args, **given)
-        self._put_off = PutOff() if put_off is None else put_off
+        self._put_off = put_off
         self._body: list[bytes] = []
         """Of the request, while it is short."""
         self._body_bytes = 0

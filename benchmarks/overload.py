@@ -1,4 +1,4 @@
-"""`python -m benchmarks.overload [--times 4] [--postgresql]`: more is asked of a server than it can answer.
+"""`python -m benchmarks.overload [--times 4] [--postgresql] [--varying]`: more is asked of a server than it can answer.
 
 First what it can: pages of a hundred records by as many callers as are answered at once. Then so many times that, come
 what may, by fifty callers, while a partner reports usage beside them. Told are how many were answered, put off, timed
@@ -114,6 +114,7 @@ async def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--times", type=float, default=4.0)
     parser.add_argument("--postgresql", action="store_true")
+    parser.add_argument("--varying", action="store_true")
     parser.add_argument("--report", nargs=2, type=float, metavar=("PORT", "SECONDS"), help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.report:
@@ -129,18 +130,19 @@ async def main() -> None:
         server = Server(url, Path(folder))
         try:
             await server.start(env={"FAREBOX_LOG_LEVEL": "warning"})
-            await measure(server, asked.times)
+            await measure(server, asked.times, is_varying=asked.varying)
         finally:
             server.kill()
 
 
-async def measure(server: Server, times: float) -> None:
+async def measure(server: Server, times: float, *, is_varying: bool) -> None:
     client = Client(server.port)
     readers = [token("acme", Role.COMPANY_ADMIN, subject=f"reader-{number}") for number in range(CALLERS)]
     others = [token("acme", Role.COMPANY_ADMIN, subject=f"other-{number}") for number in range(OTHERS)]
 
     async def read(number: int) -> str:
-        return await client.post(readers[number % CALLERS], PAGE, expected='"hasNextPage":true')
+        variables = {"number": number} if is_varying else None  # one that the document does not know changes nothing
+        return await client.post(readers[number % CALLERS], PAGE, variables, expected='"hasNextPage":true')
 
     async def read_within_limits(number: int) -> str:
         return await client.post(others[number % OTHERS], PAGE, expected='"hasNextPage":true')

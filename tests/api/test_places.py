@@ -20,6 +20,7 @@ from websockets.exceptions import InvalidStatus
 from api import http_line
 from api.places import Places
 from api.protocols import options
+from api.put_off import PutOff
 from api.refusals import Refused
 from tests.api.edge import make_app, make_claims, make_settings, resolve, serve
 from tests.api.live import bearer, opened, serving, sources, welcomed
@@ -180,7 +181,8 @@ async def test_who_is_turned_away_when_he_is_gone_is_no_fault_of_ours() -> None:
         patch.setattr(http_line, "RESERVED_CONNECTIONS", 0)
         for _ in range(5):
             socket.create_connection(listener.getsockname()).close()
-        line = partial(http_line.HttpLine, config, state, {}, request_seconds=1.0, max_connections=0)
+        bounds = {"request_seconds": 1.0, "max_connections": 0, "put_off": PutOff()}
+        line = partial(http_line.HttpLine, config, state, {}, **bounds)
         async with await loop.create_server(line, sock=listener):
             await asyncio.sleep(0.1)
             assert not state.connections, "all were met, and are gone"
@@ -198,6 +200,7 @@ def test_a_process_that_may_open_few_files_takes_few_connections() -> None:
 import resource
 resource.setrlimit(resource.RLIMIT_NOFILE, (200, 400))
 from api.protocols import options
+from api.put_off import PutOff
 from api.settings import Settings
 most = options(Settings(_env_file=None))["http"].keywords["max_connections"]
 print(most, *resource.getrlimit(resource.RLIMIT_NOFILE))
