@@ -14,9 +14,10 @@ from datetime import datetime
 from typing import TypeVar
 from uuid import UUID
 
-from sqlalchemy import and_, bindparam, select
+from sqlalchemy import bindparam, select
 from sqlalchemy.exc import DBAPIError
 
+from domain.access import Scope
 from domain.alerts import Cause
 from domain.cards import Cardholder
 from domain.collection import Payer
@@ -40,7 +41,9 @@ from persistence.gathering import Gathering
 from persistence.holding_work import HoldingWork
 from persistence.holds import find_hold
 from persistence.ids import new_id
+from persistence.offices import read_offices
 from persistence.plan_work import ProvisioningWork
+from persistence.prepared import Prepared, Texts, one_of
 from persistence.rate_index import RateBooks
 from persistence.refunding_work import RefundingWork
 from persistence.refunds import claim_refunds, find_payment
@@ -65,7 +68,24 @@ RETRIED_MESSAGES = ("database is locked", "UNIQUE constraint failed")
 """The same, as SQLite says it."""
 
 
-_OFFICES = select(OFFICE.c.id, OFFICE.c.slug).where(OFFICE.c.company_id == bindparam("company"))
+_BY_SLUG = Prepared(
+    select(OFFICE.c.slug, OFFICE.c.id).where(
+        OFFICE.c.company_id == bindparam("company"), one_of(OFFICE.c.slug, bindparam("slugs", type_=Texts()))
+    )
+)
+_BY_NUMBER = Prepared(
+    select(OFFICE_NUMBER.c.phone_number, OFFICE_NUMBER.c.office_id).where(
+        OFFICE_NUMBER.c.company_id == bindparam("company"),
+        one_of(OFFICE_NUMBER.c.phone_number, bindparam("numbers", type_=Texts())),
+    )
+)
+_DUE = (
+    select(OFFICE.c.company_id, OFFICE.c.id)
+    .where(OFFICE.c.renew_due_at <= bindparam("now"))
+    .order_by(OFFICE.c.company_id, OFFICE.c.id)
+)
+_DUE_ANYWHERE = Prepared(_DUE)
+_DUE_IN_COMPANY = Prepared(_DUE.where(OFFICE.c.company_id == bindparam("company")))
 
 
 class UnitOfWork(ChargingWork, FundingWork, HoldingWork, RefundingWork, WatchingWork, WebhookingWork):
@@ -137,36 +157,26 @@ class Begin:
     async def find_offices(
         self, company_id: UUID, references: Collection[OfficeReference]
     ) -> Mapping[OfficeReference, UUID]:
-        if not references:
-            return {}
-        asked = [reference.phone_number for reference in references if reference.phone_number]
         database = self._database.of(company_id)
-        offices = await database.rows(_OFFICES, {"company": company_id})
-        ids = {row.id for row in offices}
-        slugs = {row.slug: row.id for row in offices}
-        numbers: dict[str, UUID] = {}
-        if asked:
-            table = OFFICE_NUMBER
-            mine = and_(table.c.company_id == company_id, table.c.phone_number.in_(asked))
-            rows = await database.rows(select(table.c.phone_number, table.c.office_id).where(mine))
-            numbers = {row.phone_number: row.office_id for row in rows}
-        found = {
-            reference: (reference.id if reference.id in ids else None)
-            or slugs.get(reference.slug or "")
-            or numbers.get(reference.phone_number or "")
-            for reference in references
-        }
-        return {reference: office_id for reference, office_id in found.items() if office_id is not None}
+        found: dict[OfficeReference, UUID] = {}
+        if ids := {reference.id for reference in references if reference.id is not None}:
+            rows = await read_offices(database, Scope(company_id, None), ids=ids)
+            found |= {OfficeReference(id=row.id): row.id for row in rows}
+        if slugs := {reference.slug for reference in references if reference.slug is not None}:
+            rows = await database.look_up(_BY_SLUG, {"company": company_id, "slugs": sorted(slugs)})
+            found |= {OfficeReference(slug=row.slug): row.id for row in rows}
+        if numbers := {reference.phone_number for reference in references if reference.phone_number is not None}:
+            rows = await database.look_up(_BY_NUMBER, {"company": company_id, "numbers": sorted(numbers)})
+            found |= {OfficeReference(phone_number=row.phone_number): row.office_id for row in rows}
+        return found
 
     async def find_hold(self, company_id: UUID, hold_id: UUID) -> Hold | None:
         async with self._database.of(company_id).reading() as connection:
             return await find_hold(connection, company_id, hold_id)
 
     async def due_offices(self, company_id: UUID | None, now: datetime) -> Sequence[tuple[UUID, UUID]]:
-        statement = select(OFFICE.c.company_id, OFFICE.c.id).where(OFFICE.c.renew_due_at <= now)
-        if company_id is not None:
-            statement = statement.where(OFFICE.c.company_id == company_id)
-        rows = await self._over(company_id).rows(statement.order_by(OFFICE.c.company_id, OFFICE.c.id))
+        asked = _DUE_ANYWHERE if company_id is None else _DUE_IN_COMPANY
+        rows = await self._over(company_id).look_up(asked, {"company": company_id, "now": now})
         return [(row.company_id, row.id) for row in rows]
 
     async def due_watches(

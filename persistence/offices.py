@@ -14,6 +14,7 @@ from domain.access import Scope
 from domain.catalogue import Cadence
 from persistence.database import Database
 from persistence.keyset import Slice, Window, sliced, windowed
+from persistence.samples import read_alike
 from persistence.tables.company import COMPANY, OFFICE, OFFICE_NUMBER
 from persistence.tables.funds import BILLING_CYCLE
 
@@ -48,7 +49,11 @@ def _offices(scope: Scope) -> Select[Any]:
 
 async def read_offices(database: Database, scope: Scope, *, ids: Collection[UUID]) -> Sequence[Row[Any]]:
     """The offices with these ids, in no order; each with the company's currency."""
-    return await database.rows(_offices(scope).where(OFFICE.c.id.in_(sorted(ids))))
+    return await read_alike(database, _offices_named, scope, ids=tuple(sorted(ids)))
+
+
+def _offices_named(scope: Scope, *, ids: Sequence[UUID]) -> Select[Any]:
+    return _offices(scope).where(OFFICE.c.id.in_(ids))
 
 
 def _search(search: str | None) -> list[ColumnElement[bool]]:

@@ -274,10 +274,9 @@ async def test_an_idle_worker_reads_once_a_look_and_locks_nothing(sqlite_databas
     shop = await recharging(sqlite_database)
     await watch_due(shop.world.begin, None, utc_now())
     statements: list[str] = []
-    for engine in (sqlite_database._readers, sqlite_database._writer):
-        event.listen(
-            engine.sync_engine, "before_cursor_execute", lambda *given: statements.append(str(given[2])), named=False
-        )
+    sqlite_database.watch_statements(lambda _use, text, _seconds: statements.append(text))
+    taken: list[object] = []
+    event.listen(sqlite_database._writer.sync_engine, "checkout", lambda *given: taken.append(given))
     path = str(sqlite_database.url.database)
     with sqlite3.connect(path, isolation_level=None) as other:
         other.execute("BEGIN IMMEDIATE")
@@ -286,10 +285,10 @@ async def test_an_idle_worker_reads_once_a_look_and_locks_nothing(sqlite_databas
         other.execute("ROLLBACK")
     looks = [statement for statement in statements if "EXISTS" in statement]
     assert 2 <= len(looks) <= 5
-    others = [statement for statement in statements if "EXISTS" not in statement and not statement.startswith("BEGIN")]
+    others = [statement for statement in statements if "EXISTS" not in statement]
     assert len(others) == 1, "the first look for renewals; the next comes a minute later"
     assert "renew_due_at" in others[0]
-    assert "BEGIN IMMEDIATE" not in statements
+    assert not taken, "the one connection that locks"
 
 
 async def test_looking_for_work_uses_the_indexes_that_hold_only_what_waits(database: Database) -> None:
