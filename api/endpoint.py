@@ -7,7 +7,9 @@ browser sends for them without asking first, and there are no cookies.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
+from http import HTTPStatus
 
 from graphql import OperationType
 from starlette.requests import ClientDisconnect, Request
@@ -83,8 +85,9 @@ class GraphQLEndpoint:
             return await self._answer(request, media_type, incident, seen)
         except Refused as refused:
             seen.note_refusal(refused)
-            if refused.again_in is not None:
-                line_of(request.scope).put_off(request.scope, refused.again_in)
+            if refused.status == HTTPStatus.TOO_MANY_REQUESTS:
+                again = _Again(self, request.headers.get("authorization"), refused_in)
+                line_of(request.scope).put_off(request.scope, again)
             return refused.response(refused_in)
         except ClientDisconnect:
             seen.cut_off()
@@ -137,6 +140,24 @@ class GraphQLEndpoint:
             place.leave()
             raise
         return EventStream(answers, admission, place)
+
+
+@dataclass(frozen=True, slots=True)
+class _Again:
+    """See `api.put_off`."""
+
+    endpoint: GraphQLEndpoint
+    authorization: str | None
+    media_type: str
+
+    def refuse(self, body: bytes) -> Response | None:
+        endpoint = self.endpoint
+        viewer = endpoint._regulars.find(self.authorization, endpoint._clock())
+        refused = None if viewer is None else endpoint._operations.refuse_again(body, viewer)
+        return None if refused is None else refused.response(self.media_type)
+
+    def has_to_wait(self) -> bool:
+        return self.endpoint._operations.throttle.gate.is_pressing
 
 
 async def _admitted(admission: Admission) -> Viewer:

@@ -76,9 +76,14 @@ class Lane:
         busy = [lane for lane in self._gives_way_to if lane.running]
         if not busy:
             return self._at_once
-        if any(self._clock() - lane._busy_since < GIVE_WAY_SECONDS for lane in busy):
+        if any(lane.is_pressing for lane in busy):
             return 0
         return min(self._at_once, READS_BESIDE_WRITES)
+
+    @property
+    def is_pressing(self) -> bool:
+        """It got busy a moment ago."""
+        return self.running > 0 and self._clock() - self._busy_since < GIVE_WAY_SECONDS
 
     @property
     def is_full(self) -> bool:
@@ -193,6 +198,11 @@ class Gate:
             most_of_one=max(limits.reads_at_once // 2, 1),
         )
         self.lanes = {"reads": self.reads, "reports": self.reports, "desk": self.desk}
+
+    @property
+    def is_pressing(self) -> bool:
+        """Somebody who pays is being answered, or somebody at the desk."""
+        return self.reports.is_pressing or self.desk.is_pressing
 
     async def give_way(self) -> None:
         """Of a query that has read something, before it does anything with it."""

@@ -7,15 +7,15 @@ without end or an answer that nobody reads would each keep a connection for ever
 import asyncio
 import logging
 from contextlib import suppress
-from http import HTTPStatus
 from typing import Any, cast
 
+from starlette.responses import Response
 from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from api.line import FAREWELL_SECONDS, LINE, TURNED_AWAY, Line
 from api.negotiation import JSON
-from api.put_off import MOST_BYTES, Copying, PutOff, asked_by
+from api.put_off import MOST_BYTES, WAIT_SECONDS, Again, Copying, PutOff, asker_of
 from api.refusals import Code, Refused, refusal
 from api.response_headers import ALWAYS, UNLESS_SAID
 
@@ -45,8 +45,13 @@ class HttpLine(HttpToolsProtocol):
         self._body: list[bytes] = []
         """Of the request, while it is short."""
         self._body_bytes = 0
+        self._again: Again | None = None
+        """The last who asked here, if he was refused on his line."""
+        self._unread = b""
+        self._reading: asyncio.TimerHandle | None = None
+        """When that is read."""
         self._is_held = False
-        """The request may be one that is answered as before: nobody is told of it yet."""
+        """The request may be refused on its line: nobody is told of it yet."""
         self._request_seconds = request_seconds
         self._max_connections = max_connections
         self._deadline: asyncio.TimerHandle | None = None
@@ -76,11 +81,13 @@ class HttpLine(HttpToolsProtocol):
             self._expect(RESERVED_SECONDS if self._is_surplus else self._request_seconds)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._cancel(self._deadline, self._taking)
+        self._cancel(self._deadline, self._taking, self._reading)
         super().connection_lost(exc)
 
     def shutdown(self) -> None:
         self._line.stop()
+        if self._reading is not None:
+            self._read_on()
         is_free = self.cycle is None or self.cycle.response_complete
         if is_free and self._extra and self._deadline is not None and not self.transport.is_closing():
             self._is_last = True  # it is being sent: it is answered, and then this is over
@@ -91,6 +98,9 @@ class HttpLine(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         if self._is_refused:
+            return
+        if self._reading is not None or self._has_to_wait():
+            self._read_later(data)
             return
         if self._deadline is None:
             self._expect(self._request_seconds)
@@ -134,6 +144,7 @@ class HttpLine(HttpToolsProtocol):
         self._expect(self._request_seconds)
 
     def _begin(self) -> None:
+        self._again = None
         super().on_headers_complete()
         if self.cycle is not None and (self._is_surplus or self._is_last):
             self.cycle.keep_alive = False
@@ -149,7 +160,7 @@ class HttpLine(HttpToolsProtocol):
         self._extra -= (1 + FRAMING_BYTES) * len(body)
 
     def on_message_complete(self) -> None:
-        if self._is_held and not self._is_answered_as_before():
+        if self._is_held and not self._is_refused_again():
             self._release()
         if not self._is_held:
             super().on_message_complete()
@@ -176,28 +187,48 @@ class HttpLine(HttpToolsProtocol):
         for part in self._body:
             super().on_body(part)
 
-    def _is_answered_as_before(self) -> bool:
-        answer = None if self._is_last else self._put_off.find(asked_by(self.url, self.headers, self._body))
-        if answer is None:
+    def _has_to_wait(self) -> bool:
+        is_between = not self._extra and self._deadline is None
+        return is_between and self._again is not None and self._again.has_to_wait()
+
+    def _read_later(self, data: bytes) -> None:
+        self._unread += data
+        if self._reading is None:
+            self._unset_keepalive_if_required()
+            self.flow.pause_reading()
+            self._reading = self.loop.call_later(WAIT_SECONDS, self._read_on)
+
+    def _read_on(self) -> None:
+        self._cancel(self._reading)
+        self._reading = self._again = None
+        data, self._unread = self._unread, b""
+        self.flow.resume_reading()
+        self.data_received(data)
+
+    def _is_refused_again(self) -> bool:
+        earlier = None if self._is_last else self._put_off.find(asker_of(self.url, self.headers))
+        response = None if earlier is None else earlier.again.refuse(b"".join(self._body))
+        if earlier is None or response is None:
             return False
+        self._again = earlier.again
         if (hear := self.app_state.get(TURNED_AWAY)) is not None:
-            hear(HTTPStatus.TOO_MANY_REQUESTS)
-        self.transport.write(answer)
-        if not self.parser.should_keep_alive():
+            hear(response.status_code)
+        is_over = not self.parser.should_keep_alive()
+        response.raw_headers += [*earlier.headers, *([(b"connection", b"close")] if is_over else ())]
+        self.transport.write(self._bytes_of(response))
+        if is_over:
             self.transport.close()
         self.on_response_complete()
         return True
 
-    def _note_put_off(self, scope: Scope, seconds: float) -> None:
+    def _note_put_off(self, scope: Scope, again: Again) -> None:
         """Of the request with this scope, before it is answered."""
-        cycle = self.cycle
-        is_whole = self.scope is scope and not cycle.more_body and self._body_bytes <= MOST_BYTES
-        if not is_whole or scope["method"] != "POST":
-            return  # of what was asked not everything is here, or not only that
-        asked, copying = asked_by(self.url, self.headers, self._body), Copying(self.transport)
+        if self.scope is not scope or scope["method"] != "POST":
+            return  # the next has begun to arrive: what is here is its head
+        cycle, asker, copying = self.cycle, asker_of(self.url, self.headers), Copying(self.transport)
 
         def note() -> None:
-            self._put_off.note(asked, copying.written, seconds)
+            self._put_off.note(asker, again, copying.written)
             self.on_response_complete()
 
         cycle.transport = cast(asyncio.Transport, copying)
@@ -292,6 +323,9 @@ class HttpLine(HttpToolsProtocol):
     def _answer(self, fault: Refused) -> bytes:
         response = fault.response(JSON)
         response.headers.update(ALWAYS | UNLESS_SAID | {"connection": "close"})
+        return self._bytes_of(response)
+
+    def _bytes_of(self, response: Response) -> bytes:
         headers = [*self.server_state.default_headers, *response.raw_headers]
         lines = [name + b": " + value + b"\r\n" for name, value in headers]
         return b"".join([STATUS_LINE[response.status_code], *lines, b"\r\n", bytes(response.body)])

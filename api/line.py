@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 
 from starlette.types import Scope
 
+from api.put_off import Again
+
 LINE = "farebox.line"
 """The name of the ASGI extension."""
 STOPPING = "farebox.stopping"
@@ -37,8 +39,8 @@ class Line:
     """Set when the server stops."""
     abort: Callable[[], None] = _nothing
     """Cuts the line; what was not taken yet is thrown away."""
-    put_off: Callable[[Scope, float], None] = _nothing
-    """The request of this scope is about to be answered that it should come again in so many seconds."""
+    put_off: Callable[[Scope, Again], None] = _nothing
+    """The request of this scope is about to be answered that it should come again later."""
     farewells: list[Callable[[], None]] = field(default_factory=list)
     """Called when the server stops."""
 

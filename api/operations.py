@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable
 from contextlib import aclosing, nullcontext
 from dataclasses import dataclass
+from http import HTTPStatus
 from inspect import isawaitable
 from typing import Any, cast
 
@@ -23,7 +24,7 @@ from api.error_answers import Incident, answer_errors
 from api.limits import Limits
 from api.list_sizes import refuse_long_lists
 from api.refusals import Code, Refused, refusal
-from api.requests import GraphQLRequest
+from api.requests import GraphQLRequest, read_body
 from api.throttle import Run, Throttle
 from api.watch import seen
 from compiled import compiled_executor
@@ -91,6 +92,21 @@ class Operations:
             raise refusal(413, f"The body is larger than {self._limits.max_body_bytes} bytes.")
         refuse_long_lists(asked.variables, document.longest_list(node, self._limits))
         return Operation(document, node, asked.variables)
+
+    def refuse_again(self, body: bytes, viewer: Viewer) -> Refused | None:
+        """Of a POST whose caller was put off a moment ago: how he is put off again, if he is. None: it has to be seen.
+
+        Nothing is read here that was not read before, and nothing is taken."""
+        try:
+            asked = read_body(body)
+            if not self._documents.has_kept(asked):
+                return None
+            operation = self.find(asked, viewer)
+            if not operation.is_subscription:
+                self.throttle.refuse_now(operation.document, operation.node, operation.variables, viewer)
+        except Refused as refused:
+            return refused if refused.status == HTTPStatus.TOO_MANY_REQUESTS else None
+        return None
 
     async def run(
         self,

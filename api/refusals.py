@@ -35,7 +35,6 @@ class Refused(Exception):
 
     `is_well_formed`: HTTP and JSON were right and only the GraphQL in it was not; then a caller who reads
     `application/json` is answered 200. `extensions`: what is told beside the errors.
-    `again_in`: seconds, before which the same is refused again.
     """
 
     def __init__(
@@ -46,10 +45,8 @@ class Refused(Exception):
         headers: Mapping[str, str] | None = None,
         is_well_formed: bool = False,
         extensions: Mapping[str, Any] | None = None,
-        again_in: float | None = None,
     ) -> None:
         super().__init__(status)
-        self.again_in = again_in
         self.status = status
         self.errors = errors
         self.headers = headers

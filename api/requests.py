@@ -46,6 +46,11 @@ async def read_post(request: Request, viewer: Viewer, limits: Limits) -> GraphQL
         raise refusal(415, "Send the request without `Content-Encoding`.")
     may_be_long = any(viewer.may(permission) for permission in BATCHES)
     body = await _read_body(request, limits.max_batch_body_bytes if may_be_long else limits.max_body_bytes)
+    return read_body(body)
+
+
+def read_body(body: bytes) -> GraphQLRequest:
+    """Raises Refused."""
     found = read_json(body, "The body")
     if isinstance(found, list):
         raise refusal(400, "Send one operation a request; batches of requests are not accepted.")

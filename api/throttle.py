@@ -92,7 +92,6 @@ class Run:
             headers=headers,
             is_well_formed=is_well_formed,
             extensions=self.extensions(),
-            again_in=again_in,
         )
 
     def extensions(self) -> dict[str, Any]:
@@ -136,6 +135,17 @@ class Throttle:
             raise _put_off(run, seconds, "points", "You have asked for too much in a short time")
         return run
 
+    def refuse_now(
+        self, document: Document, operation: OperationDefinitionNode, variables: Mapping[str, Any], viewer: Viewer
+    ) -> None:
+        """Raises Refused if the operation would be refused in this moment, without running it. Takes nothing."""
+        run = self.begin(document, operation, variables, viewer)
+        run.give_back()
+        try:
+            run.lane.check(run.who)
+        except Busy as busy:
+            raise _busy(run, busy) from None
+
     @asynccontextmanager
     async def turn(self, run: Run) -> AsyncIterator[None]:
         """When it is the caller's turn. Raises Refused when that would take too long."""
@@ -146,7 +156,7 @@ class Throttle:
             run.give_back()
             if not isinstance(error, Busy):
                 raise
-            raise _put_off(run, error.seconds, "turns", "The server is busy") from None
+            raise _busy(run, error) from None
         try:
             yield
         finally:
@@ -156,6 +166,10 @@ class Throttle:
         if operation.operation is OperationType.MUTATION:
             return self.gate.reports if is_report else self.gate.desk
         return self.gate.reads
+
+
+def _busy(run: Run, busy: Busy) -> Refused:
+    return _put_off(run, busy.seconds, "turns", "The server is busy")
 
 
 def _put_off(run: Run, seconds: float, what: str, why: str) -> Refused:

@@ -2,8 +2,8 @@
 
 First what it can: pages of a hundred records by as many callers as are answered at once. Then so many times that, come
 what may, by fifty callers, while a partner reports usage beside them. Told are how many were answered, put off, timed
-out or failed, and how long the partner waited with and without the crowd. Not part of `make bench`: it takes 40
-seconds.
+out or failed, and how long the partner waited: without the crowd, beside it, and while it plagues another server on the
+same machine, which is what the machine alone does to him. Not part of `make bench`: it takes a minute.
 """
 
 import argparse
@@ -19,6 +19,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -122,25 +123,26 @@ async def main() -> None:
         print(json.dumps(vars(await _reports(int(port), seconds))))
         return
     with ExitStack() as stack:
-        folder = stack.enter_context(tempfile.TemporaryDirectory())
-        url = f"sqlite+aiosqlite:///{folder}/farebox.db"
-        if asked.postgresql:
-            url = stack.enter_context(postgresql_server()).render_as_string(hide_password=False)
-        await _company(url)
-        server = Server(url, Path(folder))
-        try:
+        ports = []
+        for _ in range(2):
+            folder = stack.enter_context(tempfile.TemporaryDirectory())
+            url = f"sqlite+aiosqlite:///{folder}/farebox.db"
+            if asked.postgresql:
+                url = stack.enter_context(postgresql_server()).render_as_string(hide_password=False)
+            await _company(url)
+            server = Server(url, Path(folder))
+            stack.callback(server.kill)
             await server.start(env={"FAREBOX_LOG_LEVEL": "warning"})
-            await measure(server, asked.times, is_varying=asked.varying)
-        finally:
-            server.kill()
+            ports.append(server.port)
+        await measure(*ports, asked.times, is_varying=asked.varying)
 
 
-async def measure(server: Server, times: float, *, is_varying: bool) -> None:
-    client = Client(server.port)
+async def measure(port: int, another: int, times: float, *, is_varying: bool) -> None:
+    client, elsewhere = Client(port), Client(another)
     readers = [token("acme", Role.COMPANY_ADMIN, subject=f"reader-{number}") for number in range(CALLERS)]
     others = [token("acme", Role.COMPANY_ADMIN, subject=f"other-{number}") for number in range(OTHERS)]
 
-    async def read(number: int) -> str:
+    async def read(number: int, client: Client = client) -> str:
         variables = {"number": number} if is_varying else None  # one that the document does not know changes nothing
         return await client.post(readers[number % CALLERS], PAGE, variables, expected='"hasNextPage":true')
 
@@ -149,17 +151,23 @@ async def measure(server: Server, times: float, *, is_varying: bool) -> None:
 
     capacity = await _closed(read_within_limits, 8, CAPACITY_SECONDS)
     print(f"capacity: {capacity:.0f} pages of 100 a second, by 8 callers who wait for their answers")
-    calm = await _reported(server.port, CALM_SECONDS)
+    calm = await _reported(port, CALM_SECONDS)
+    _, shared = await asyncio.gather(
+        _open(partial(read, client=elsewhere), capacity * times, LOAD_SECONDS),
+        _reported(port, LOAD_SECONDS - BEGIN_SECONDS),
+    )
     crowd, paid = await asyncio.gather(
-        _open(read, capacity * times, LOAD_SECONDS), _reported(server.port, LOAD_SECONDS - BEGIN_SECONDS)
+        _open(read, capacity * times, LOAD_SECONDS), _reported(port, LOAD_SECONDS - BEGIN_SECONDS)
     )
     print(f"offered:  {capacity * times:.0f} a second, {times:g} times that, for {LOAD_SECONDS:.0f} s:")
     for outcome, count in crowd.outcomes.most_common():
         print(f"  {outcome}: {count} ({count / LOAD_SECONDS:.0f}/s, {crowd.line(outcome)})")
     print(f"  answered at {crowd.outcomes['answered'] / LOAD_SECONDS / capacity:.0%} of the capacity")
     print(f"recordUsage at {REPORTS_A_SECOND}/s: in calm {calm.line('answered')} {dict(calm.outcomes)}")
+    print(f"  the crowd at another server {shared.line('answered')} {dict(shared.outcomes)}")
     print(f"  beside the crowd {paid.line('answered')} {dict(paid.outcomes)}")
-    print(f"  its median is {paid.median('answered') / calm.median('answered'):.1f} times that in calm")
+    beside, alone, machine = (told.median("answered") for told in (paid, calm, shared))
+    print(f"  its median is {beside / alone:.1f} times that in calm; the machine alone makes it {machine / alone:.1f}")
 
 
 async def _reports(port: int, seconds: float) -> Told:
