@@ -165,8 +165,9 @@ async def test_of_two_processes_bursts_every_charge_is_told_or_counted_once(hous
         one.begin()
         two.begin()
         for place in range(4):
+            heard = len(follower.told)
             await house.world.record(*(call(f"mine-{place}-{nth}", NOON) for nth in range(80)))
-            await asyncio.sleep(0.3)  # longer than what is told is gathered for
+            await follower.until(lambda told, heard=heard: len(told) > heard)
         await one.finish()
         await two.finish()
         made = await charge_count(house) - before
