@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from hashlib import blake2b
-from typing import Any
+from typing import Any, NamedTuple
 
 import jwt
 
@@ -54,6 +54,15 @@ async def find_no_key(_secret: str, _now: datetime) -> Viewer:
     raise AuthenticationError("There are no API keys here.")
 
 
+class _Signed(NamedTuple):
+    """What is known of a token that was checked."""
+
+    header: Mapping[str, Any]
+    key: Any
+    """That it was checked with."""
+    claims: Mapping[str, Any]
+
+
 class Authenticator:
     """Makes a viewer of the `Authorization` header."""
 
@@ -69,8 +78,8 @@ class Authenticator:
         self._resolve = resolve
         self._find_key = find_key
         self._looks = SharedLooks()
-        self._signed: OrderedDict[bytes, tuple[Any, Mapping[str, Any]]] = OrderedDict()
-        """Claims of tokens, by their hash, and the key that they were checked with."""
+        self._signed: OrderedDict[bytes, _Signed] = OrderedDict()
+        """By a token's hash."""
         self._keys = keys or (PublishedKeys(settings.jwks_url) if settings.jwks_url else None)
 
     async def viewer(self, authorization: str | None, *, now: datetime) -> Viewer:
@@ -95,16 +104,18 @@ class Authenticator:
     async def _verified(self, token: str) -> Mapping[str, Any]:
         """The claims of a token whose signature, issuer and audience are right."""
         try:
-            header = jwt.get_unverified_header(token)
+            place = blake2b(token.encode(errors="replace"), digest_size=32).digest()
+            known = self._signed.get(place)
+            header = known.header if known else jwt.get_unverified_header(token)
             algorithm = header.get("alg")
             if algorithm == OWN_ALGORITHM:
-                return self._decode_own(token)
+                return self._decode_own(token, header, place)
             if self._keys is None or algorithm not in PUBLISHED_ALGORITHMS:
                 raise AuthenticationError("This token is signed in a way that is not accepted here.")
             key = await self._keys.find(header.get("kid"), algorithm)
             if key is None:
                 raise AuthenticationError("This token is signed with a key that its issuer does not publish.")
-            return self._decode(token, key, algorithm)
+            return self._decode(token, header, place, key)
         except jwt.InvalidIssuerError:
             raise AuthenticationError("This token comes from another issuer.") from None
         except jwt.InvalidAudienceError:
@@ -116,23 +127,21 @@ class Authenticator:
         except (jwt.PyJWTError, ValueError, TypeError, RecursionError):
             raise AuthenticationError("This token is malformed.") from None
 
-    def _decode_own(self, token: str) -> Mapping[str, Any]:
+    def _decode_own(self, token: str, header: Mapping[str, Any], place: bytes) -> Mapping[str, Any]:
         *others, last = self._settings.signing_keys
         for key in others:
             with suppress(jwt.InvalidSignatureError):
-                return self._decode(token, key, OWN_ALGORITHM)
-        return self._decode(token, last, OWN_ALGORITHM)
+                return self._decode(token, header, place, key)
+        return self._decode(token, header, place, last)
 
-    def _decode(self, token: str, key: Any, algorithm: str) -> Mapping[str, Any]:
+    def _decode(self, token: str, header: Mapping[str, Any], place: bytes, key: Any) -> Mapping[str, Any]:
         """What the same key has signed once needs no second look: no more than its claims' times change."""
-        place = blake2b(token.encode(errors="replace"), digest_size=32).digest()
-        checked_with, claims = self._signed.get(place, (None, {}))
-        if checked_with != key:
-            claims = self._checked(token, key, algorithm)
-            self._signed[place] = key, claims
+        known = self._signed.get(place)
+        if known is None or known.key != key:
+            known = self._signed[place] = _Signed(header, key, self._checked(token, key, header["alg"]))
             if len(self._signed) > MAX_SIGNED:
                 self._signed.popitem(last=False)
-        return claims
+        return known.claims
 
     def _checked(self, token: str, key: Any, algorithm: str) -> Mapping[str, Any]:
         audience, issuer = self._settings.token_audience, self._settings.token_issuer

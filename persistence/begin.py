@@ -35,6 +35,7 @@ from persistence.cards import read_cardholder
 from persistence.changes import Changes
 from persistence.charging_work import ChargingWork
 from persistence.database import Database
+from persistence.due_offices import DueOffices
 from persistence.event_store import event_from_json
 from persistence.funding_work import FundingWork
 from persistence.gathering import Gathering
@@ -79,13 +80,6 @@ _BY_NUMBER = Prepared(
         one_of(OFFICE_NUMBER.c.phone_number, bindparam("numbers", type_=Texts())),
     )
 )
-_DUE = (
-    select(OFFICE.c.company_id, OFFICE.c.id)
-    .where(OFFICE.c.renew_due_at <= bindparam("now"))
-    .order_by(OFFICE.c.company_id, OFFICE.c.id)
-)
-_DUE_ANYWHERE = Prepared(_DUE)
-_DUE_IN_COMPANY = Prepared(_DUE.where(OFFICE.c.company_id == bindparam("company")))
 
 
 class UnitOfWork(ChargingWork, FundingWork, HoldingWork, RefundingWork, WatchingWork, WebhookingWork):
@@ -102,6 +96,7 @@ class Begin:
         to a worker, so that he need not be waited for."""
         self._database = database
         self._rate_books = RateBooks()
+        self._due = DueOffices(database)
         self._gathering = Gathering(self.again, most=MAX_BATCH_EVENTS)
         self._changes = changes
         self.on_intent = on_intent
@@ -120,6 +115,7 @@ class Begin:
             self.on_tally(work.tally)
 
     def _tell(self, company_id: UUID, office_ids: Collection[UUID]) -> None:
+        self._due.note_change(company_id)
         if self._changes is not None and office_ids:
             self._changes.tell(company_id, office_ids)
 
@@ -175,9 +171,7 @@ class Begin:
             return await find_hold(connection, company_id, hold_id)
 
     async def due_offices(self, company_id: UUID | None, now: datetime) -> Sequence[tuple[UUID, UUID]]:
-        asked = _DUE_ANYWHERE if company_id is None else _DUE_IN_COMPANY
-        rows = await self._over(company_id).look_up(asked, {"company": company_id, "now": now})
-        return [(row.company_id, row.id) for row in rows]
+        return await (self._due.anywhere(now) if company_id is None else self._due.of_company(company_id, now))
 
     async def due_watches(
         self,

@@ -153,8 +153,8 @@ def _records() -> Select[Any]:
             *(GROUP.c[name].label(f"group_{name}") for name in GROUP_COLUMNS),
             *(CONTACT.c[name].label(f"contact_{name}") for name in CONTACT_COLUMNS),
         )
-        .join(COMPANY, COMPANY.c.company_id == CHARGE.c.company_id)
-        .join(OFFICE, and_(OFFICE.c.company_id == CHARGE.c.company_id, OFFICE.c.id == CHARGE.c.office_id))
+        .outerjoin(COMPANY, COMPANY.c.company_id == CHARGE.c.company_id)
+        .outerjoin(OFFICE, and_(OFFICE.c.company_id == CHARGE.c.company_id, OFFICE.c.id == CHARGE.c.office_id))
         .outerjoin(MEMBER, and_(MEMBER.c.company_id == CHARGE.c.company_id, MEMBER.c.id == CHARGE.c.member_id))
         .outerjoin(GROUP, and_(GROUP.c.company_id == CHARGE.c.company_id, GROUP.c.id == CHARGE.c.group_id))
         .outerjoin(CONTACT, and_(CONTACT.c.company_id == CHARGE.c.company_id, CONTACT.c.id == CHARGE.c.contact_id))

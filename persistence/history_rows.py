@@ -241,11 +241,13 @@ def _records(columns: Sequence[str], *, is_sqlite: bool) -> Select[Any]:
     known = COLUMNS[is_sqlite]
     # No label is the name of a column: ORDER BY would mean the label then, and lose the index.
     chosen: list[Any] = [literal_column(known[name]).label(f"cell_{at}") for at, name in enumerate(columns)]
+    # A record has an office and a company. Outer joins leave the charges outermost, in the order of their index: of one
+    # company SQLite's planner would read that first, and sort all charges of the office.
     source = CHARGE
     if "currency" in columns:
-        source = source.join(COMPANY, COMPANY.c.company_id == CHARGE.c.company_id)
+        source = source.outerjoin(COMPANY, COMPANY.c.company_id == CHARGE.c.company_id)
     for name, (table, joined) in _JOINS.items():
         if any(f"{name}_{column}" in columns for column in joined):
             same = and_(table.c.company_id == CHARGE.c.company_id, table.c.id == CHARGE.c[f"{name}_id"])
-            source = source.join(table, same, isouter=table is not OFFICE)
+            source = source.outerjoin(table, same)
     return select(*chosen).select_from(source)

@@ -30,10 +30,12 @@ async def fetch_alone(engine: AsyncEngine, text: str, values: Sequence[Any], *, 
             rows = await _fetch(driver, text, values, preamble)
             seconds = perf_counter() - begun
         tell_engine(engine.sync_engine, text, seconds)
-        return rows
-    finally:
+    except BaseException:
         # Also when nobody waits any more: it has to be given back.
         await shield(ensure_future(greenlet_spawn(kept.close)))
+        raise
+    await greenlet_spawn(kept.close)  # waits for nothing, as nothing is open
+    return rows
 
 
 async def _fetch(session: Session, text: str, values: Sequence[Any], preamble: str) -> list[Any]:

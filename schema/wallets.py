@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
+from uuid import UUID
 
 import strawberry
 
@@ -281,9 +282,9 @@ async def resolve_wallets(
     await context.renewed()
     if office_id is not None:
         value = decode(IdKind.OFFICE, office_id)
-        if value is None or await context.loaders.offices.load(value) is None:
+        rows = [] if value is None else await context.loaders.wallets_of_office.load(value)
+        if not rows and not await _is_visible(context, value):
             return None
-        rows = await context.loaders.wallets_of_office.load(value)
     else:
         if await count_offices(context.database, context.scope) > MAX_WALLET_OFFICES:
             raise InvalidInput(
@@ -302,6 +303,12 @@ async def resolve_plan_usage(
     context = info.context
     context.viewer.require(Permission.VIEW_WALLETS)
     value = decode(IdKind.OFFICE, office_id)
-    if value is None or await context.loaders.offices.load(value) is None:
+    if value is None:
         return None
-    return await office_plan_usage(context, InMonth(value, month.number if month else None))
+    found = await office_plan_usage(context, InMonth(value, month.number if month else None))
+    return found if found or await _is_visible(context, value) else None
+
+
+async def _is_visible(context: Context, office_id: UUID | None) -> bool:
+    """Asked when nothing was found: an office that has something is."""
+    return office_id is not None and await context.loaders.offices.load(office_id) is not None

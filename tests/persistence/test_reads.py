@@ -1,12 +1,13 @@
 """Reads against the rows themselves: whatever is asked, the history lists exactly what a plain look would find."""
 
 import random
+import sqlite3
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import text
 
 from domain.access import PartnerScope, Role, Scope
 from domain.catalogue import COMMITMENT_OF, Direction, Service, UsageType, WalletSource
@@ -14,6 +15,7 @@ from domain.errors import NotFound
 from domain.usage import DirectoryReference, Fax, Session
 from persistence.database import Database
 from persistence.history import HistoryFilter, read_history_page, read_history_totals
+from persistence.history_rows import ALWAYS, read_history_rows
 from persistence.keyset import Window
 from persistence.tables.charging import CHARGE
 from persistence.viewers import find_viewer
@@ -153,33 +155,67 @@ async def test_any_filter_lists_and_totals_what_a_plain_look_finds(world: World)
     assert found_any > 20
 
 
+async def _small_company(database: Database) -> World:
+    """Of twenty offices; the first has half of its two thousand records."""
+    world = await World(database).set_up(*(office(f"o{number}") for number in range(20)))
+    for batch in range(4):
+        at = START + timedelta(hours=batch)
+        slugs = ["o0" if n % 2 else f"o{n // 2 % 20}" for n in range(500)]
+        calls = (call(f"e{batch}-{n}", at + timedelta(seconds=n), office=slug) for n, slug in enumerate(slugs))
+        await world.record(*calls)
+    return world
+
+
+def _plan(database: Database, statement: str) -> list[str]:
+    """As somebody makes it who comes new: an open connection does not hear of other statistics."""
+    with sqlite3.connect(str(database.url.database)) as connection:
+        steps = connection.execute(f"EXPLAIN QUERY PLAN {statement}", (0,) * statement.count("?"))
+        return [step[3] for step in steps]
+
+
 async def test_sqlite_reads_each_office_by_its_index(sqlite_database: Database) -> None:
-    world = await World(sqlite_database).set_up(office(), office("berlin", phone_numbers=()))
-    await world.record(*(call(f"e{n}", START + timedelta(minutes=n)) for n in range(40)))
-    seen: list[tuple[str, Any]] = []
-
-    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
-        seen.append((statement, parameters))
-
-    engine = sqlite_database._readers.sync_engine
+    world = await _small_company(sqlite_database)
+    seen: list[str] = []
+    sqlite_database.watch_statements(lambda _use, text, _seconds: seen.append(text))
     for statement in (None, "ANALYZE"):
         if statement:
             async with sqlite_database.writing() as connection:
                 await connection.execute(text(statement))
-        event.listen(engine, "before_cursor_execute", note)
         await read_history_page(
             sqlite_database, Scope(world.company_id, None), wanted=HistoryFilter(), window=Window(5)
         )
-        event.remove(engine, "before_cursor_execute", note)
-        page, parameters = seen[-1]
-        async with sqlite_database.reading() as connection:
-            raw = await connection.exec_driver_sql("EXPLAIN QUERY PLAN " + page, tuple(parameters))
-            plan = [row[3] for row in raw]
+        plan = _plan(sqlite_database, seen[-1])
         own = [step for step in plan if " own " in f"{step} "]
         assert own, plan
         assert all("ix_charge_office" in step or "ix_charge_month" in step for step in own), plan
         assert not [step for step in plan if step.startswith("SCAN") and "charge" in step], plan
         assert not [step for step in plan if "charge" in step and "(company_id=?)" in step], "all of the company's"
+
+
+async def test_sqlite_reads_one_office_in_the_order_of_its_index(sqlite_database: Database) -> None:
+    """Also by the statistics of a small company: it is asked the same when its history has grown."""
+    world = await _small_company(sqlite_database)
+    seen: list[str] = []
+    sqlite_database.watch_statements(lambda _use, text, _seconds: seen.append(text))
+    scope = Scope(world.company_id, None)
+    wanted = HistoryFilter(office_ids=(await world.office_id("o0"),))
+    columns = (*ALWAYS, "currency", "office_name", "member_name", "group_name", "contact_name")
+    for statement in (None, "ANALYZE"):
+        if statement:
+            async with sqlite_database.writing() as connection:
+                await connection.execute(text(statement))
+        for is_descending in (True, False):
+            window = Window(5)
+            await read_history_page(sqlite_database, scope, wanted=wanted, window=window, is_descending=is_descending)
+            objects = seen[-1]
+            await read_history_rows(
+                sqlite_database, scope, columns=columns, wanted=wanted, window=window, is_descending=is_descending
+            )
+            assert seen[-1] != objects
+            for page in (objects, seen[-1]):
+                plan = _plan(sqlite_database, page)
+                assert not [step for step in plan if "TEMP B-TREE" in step], plan
+                assert [step for step in plan if "charge" in step and "ix_charge_office" in step], plan
 
 
 async def test_a_token_s_slugs_become_the_viewer_s_offices(world: World) -> None:
