@@ -155,7 +155,8 @@ async def _tuned(connection: AsyncConnection) -> AsyncIterator[None]:
     """For a long read in order.
 
     PostgreSQL would rather sort a big range on its disk than read it by the index that is in order, compile for seconds
-    first, and look a name up by reading all of a small directory, for each row. SQLite would sort in memory, and fill its cache with pages that are read once.
+    first, and look a name up by reading all of a small directory, for each row. SQLite would sort in memory, and fill
+    its cache with pages that are read once.
     """
     if connection.dialect.name == "postgresql":
         tuned = {"enable_sort": "off", "jit": "off", "datestyle": "ISO", "random_page_cost": "1"}
