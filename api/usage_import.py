@@ -53,8 +53,8 @@ class _Portion:
 
 
 class _Waiting:
-    """What was read and is not charged yet, by office: a transaction is one office's, and costs the least by the event
-    when it is full. Within an office the order is the file's, however it names the office."""
+    """What was read and is not charged yet, by office: a transaction costs the least by the event when it is full, and
+    of few offices. Within an office the order is the file's, however it names the office."""
 
     def __init__(self, door: Door, company_id: UUID | None) -> None:
         self._door = door
@@ -74,20 +74,26 @@ class _Waiting:
         self._count += len(lines)
 
     def due(self, *, is_end: bool = False) -> Iterator[list[Line]]:
-        """Full batches; and where more waits than is kept, or at the end, those of the offices with the most."""
+        """Full batches of one office; and where more waits than is kept, or at the end, those of the offices with the
+        most, several to a batch."""
         for office in [office for office, lines in self._lines.items() if len(lines) >= BATCH_EVENTS]:
             while len(self._lines.get(office, ())) >= BATCH_EVENTS:
-                yield self._take(office)
+                yield self._take(office, BATCH_EVENTS)
         while self._lines and (is_end or self._count > MAX_WAITING_EVENTS):
-            yield self._take(max(self._lines, key=lambda office: len(self._lines[office])))
+            batch: list[Line] = []
+            for office in sorted(self._lines, key=lambda office: -len(self._lines[office])):
+                batch += self._take(office, BATCH_EVENTS - len(batch))
+                if len(batch) == BATCH_EVENTS:
+                    break
+            yield batch
 
-    def _take(self, office: UUID | None) -> list[Line]:
+    def _take(self, office: UUID | None, most: int) -> list[Line]:
         lines = self._lines.pop(office)
-        if rest := lines[BATCH_EVENTS:]:
+        if rest := lines[most:]:
             self._lines[office] = rest
-        batch = lines[:BATCH_EVENTS]
-        self._count -= len(batch)
-        return batch
+        taken = lines[:most]
+        self._count -= len(taken)
+        return taken
 
 
 Charge = Callable[[list[Line]], Awaitable[None]]

@@ -66,7 +66,28 @@ class Known(NamedTuple):
     charges: Mapping[tuple[str, str], KnownCharge]
     rejections: Mapping[tuple[str, str], KnownRejection]
     holds: Mapping[tuple[str, str], Hold] = MappingProxyType({})
-    """Active ones of the office that is charged (R28). What another office holds under a key expires by itself."""
+    """Active ones of the offices that are charged (R28). What another office holds under a key expires by itself."""
+
+    def of_office(self, office_id: UUID) -> "Known":
+        """With its own holds alone."""
+        mine = {key: hold for key, hold in self.holds.items() if hold.office_id == office_id}
+        return self if len(mine) == len(self.holds) else self._replace(holds=mine)
+
+    def after(self, office_id: UUID, charged: "Charged") -> "Known":
+        """For the office that is charged next in the same transaction."""
+        charges = {one.event.key: one.known for one in charged.charges}
+        consumed = {key: kept for key, kept in self.rejections.items() if key not in charges}
+        kept = {
+            one.event.key: KnownRejection(one.rejected_id, office_id, self.attempts(one.event) + 1, one.rejection.code)
+            for one in charged.decisions
+            if one.rejected_id is not None and one.rejection is not None
+        }
+        return self._replace(charges={**self.charges, **charges}, rejections={**consumed, **kept})
+
+    def attempts(self, event: UsageEvent) -> int:
+        """Earlier ones that were rejected."""
+        earlier = self.rejections.get(event.key)
+        return earlier.attempt_count if earlier else 0
 
 
 class Directory(NamedTuple):
@@ -97,6 +118,11 @@ class Charge(NamedTuple):
     payment: Payment
     coverage: Coverage
     has_commitment: bool
+
+    @property
+    def known(self) -> KnownCharge:
+        """As it stands under its key from now on."""
+        return KnownCharge(self.id, self.fingerprint, self.rated.measured.details)
 
 
 class Rejection(NamedTuple):
@@ -169,7 +195,7 @@ class _Fold:
         self.charges.append(charge)
         if event.key in self.holds:
             capture(self.books, self.holds[event.key], charge.id)
-        self.known[event.key] = KnownCharge(charge.id, facts, rated.measured.details)
+        self.known[event.key] = charge.known
         return Decision(event, Outcome.CHARGED, charge.id, charge.payment.cost_micros)
 
     def _keep(self, event: UsageEvent, code: RejectionCode) -> UUID | None:

@@ -1,6 +1,6 @@
 """What one transaction on the books of one company can do, as the stories need it: kept by `persistence`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple, Protocol
 from uuid import UUID
 
@@ -19,6 +19,15 @@ class UsedKey(NamedTuple):
     operation: str
     facts: Mapping[str, str]
     result_id: UUID
+
+
+class OfficeCharged(NamedTuple):
+    """What a batch came to in one of its offices."""
+
+    books: Books
+    charged: Charged
+    known: Known
+    """What came under the keys before, in this batch too."""
 
 
 class BookWork(Protocol):
@@ -55,8 +64,12 @@ class ChargeWork(BookWork, Protocol):
     async def directory(self, events: Sequence[UsageEvent]) -> Directory:
         """Ids of everybody the events name, old or new; nobody is created yet."""
 
-    async def save_names(self, events: Sequence[UsageEvent], office_id: UUID, scope: Scope) -> None:
-        """Of those whom `directory` was asked for: creates the unseen in the office, keeps names up to date (R17).
+    async def lock_all_books(self, office_ids: Collection[UUID], *, with_history: bool = False) -> list[Books]:
+        """As `lock_books`, of several offices in the order of their ids, which is also the order of the locks."""
+
+    async def save_names(self, charges: Sequence[OfficeCharged], scope: Scope) -> None:
+        """Of those whom `directory` was asked for: creates the unseen in the office that named them first, keeps names
+        up to date (R17).
 
         A reporter does not rename the people of offices that are not his. Before the charges, which refer to them.
         """
@@ -64,7 +77,7 @@ class ChargeWork(BookWork, Protocol):
     async def rate_book(self) -> RateBook:
         """Every rate of the company, as of this transaction."""
 
-    async def save_charges(self, books: Books, charged: Charged, known: Known) -> None:
+    async def save_charges(self, charges: Sequence[OfficeCharged]) -> None:
         """All of a batch at once: charges, postings, balances, rollups, rejections kept and consumed."""
 
     async def find_charge(self, charge_id: UUID) -> PastCharge | None: ...

@@ -4,7 +4,7 @@ The office row is locked alone and everything else is read after it: a joined re
 READ COMMITTED. What the rules moved is found by comparing with what was loaded.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -26,16 +26,18 @@ from domain.funds import (
     Funds,
     OfficeTerms,
 )
+from domain.holds import Hold
 from domain.ledger import Books
 from domain.money import Currency
 from domain.numbers import office_line
 from domain.periods import CycleTerms, YearMonth
 from domain.top_ups import TopUpReason
-from persistence.holds import find_due_holds, first_end
+from persistence.holds import find_due_holds, first_ends
 from persistence.ids import new_id
-from persistence.prepared import Prepared, read
+from persistence.prepared import Ids, Prepared, one_of, read
 from persistence.tables.company import COMPANY, OFFICE, OFFICE_NUMBER
 from persistence.tables.funds import ALLOWANCE, ALLOWANCE_CYCLE, BILLING_CYCLE, WALLET, WALLET_CYCLE
+from persistence.tables.holds import HOLD
 from persistence.tables.payments import AUTO_RECHARGE
 
 
@@ -73,61 +75,94 @@ class LoadedBooks:
         return [item for key, item in allowances.items() if self._allowances.get(key, item) != item]
 
 
+_OFFICES = bindparam("offices", type_=Ids())
 _LOCKED = (
     select(OFFICE)
-    .where(OFFICE.c.company_id == bindparam("company"), OFFICE.c.id == bindparam("office"))
+    .where(OFFICE.c.company_id == bindparam("company"), one_of(OFFICE.c.id, _OFFICES))
+    .order_by(OFFICE.c.id)
     .with_for_update(key_share=True)
 )
 
 
-def _of_office(table: Any, *conditions: Any, by: Any = None) -> Prepared:
-    mine = and_(table.c.company_id == bindparam("company"), table.c.office_id == bindparam("office"), *conditions)
+def _of_offices(table: Any, *conditions: Any, by: Any = None) -> Prepared:
+    mine = and_(table.c.company_id == bindparam("company"), one_of(table.c.office_id, _OFFICES), *conditions)
     return Prepared(select(table).where(mine).order_by(by))
 
 
-_NEXT_END = first_end(bindparam("company"), bindparam("office"), bindparam("now")).label("next_hold_ends_at")
-_COMPANY = Prepared(select(COMPANY, _NEXT_END).where(COMPANY.c.company_id == bindparam("company")))
+_COMPANY = Prepared(select(COMPANY).where(COMPANY.c.company_id == bindparam("company")))
+_HOLD_ENDS = Prepared(first_ends(bindparam("company"), one_of(HOLD.c.office_id, _OFFICES), bindparam("now")))
 _IS_OPEN = BILLING_CYCLE.c.closed_at.is_(None)
 
 
 def _allowance_cycles(*conditions: Any) -> Prepared:
     """Of these cycles, and of any older one that a hold still keeps something of."""
     table, cycle = ALLOWANCE_CYCLE, BILLING_CYCLE
-    mine = and_(cycle.c.company_id == bindparam("company"), cycle.c.office_id == bindparam("office"), *conditions)
-    first = select(func.min(cycle.c.month)).where(mine).scalar_subquery()
-    return _of_office(table, or_(table.c.month >= first, table.c.reserved_quantity > 0))
+    mine = and_(cycle.c.company_id == table.c.company_id, cycle.c.office_id == table.c.office_id, *conditions)
+    first = select(func.min(cycle.c.month)).where(mine).correlate(table).scalar_subquery()
+    return _of_offices(table, or_(table.c.month >= first, table.c.reserved_quantity > 0))
 
 
-_ALWAYS = (_of_office(WALLET), _of_office(ALLOWANCE), _of_office(OFFICE_NUMBER), _of_office(AUTO_RECHARGE))
+_ALWAYS = tuple(map(_of_offices, (WALLET, ALLOWANCE, OFFICE_NUMBER, AUTO_RECHARGE)))
 _OPEN = (
-    _of_office(BILLING_CYCLE, _IS_OPEN, by=BILLING_CYCLE.c.starts_at),
-    _of_office(WALLET_CYCLE, WALLET_CYCLE.c.closed_at.is_(None), by=WALLET_CYCLE.c.starts_at),
+    _of_offices(BILLING_CYCLE, _IS_OPEN, by=BILLING_CYCLE.c.starts_at),
+    _of_offices(WALLET_CYCLE, WALLET_CYCLE.c.closed_at.is_(None), by=WALLET_CYCLE.c.starts_at),
     _allowance_cycles(_IS_OPEN),
 )
 _ALL = (
-    _of_office(BILLING_CYCLE, by=BILLING_CYCLE.c.starts_at),
-    _of_office(WALLET_CYCLE, by=WALLET_CYCLE.c.starts_at),
+    _of_offices(BILLING_CYCLE, by=BILLING_CYCLE.c.starts_at),
+    _of_offices(WALLET_CYCLE, by=WALLET_CYCLE.c.starts_at),
     _allowance_cycles(),
 )
 
 
 async def lock_books(
-    connection: AsyncConnection, company_id: UUID, office_id: UUID, now: datetime, *, with_history: bool
-) -> LoadedBooks:
-    """Raises NotFound for an office the company does not have."""
-    keys = {"company": company_id, "office": office_id}
-    locked = (await connection.execute(_LOCKED, keys)).one_or_none()
-    if locked is None:
+    connection: AsyncConnection, company_id: UUID, office_ids: Collection[UUID], now: datetime, *, with_history: bool
+) -> list[LoadedBooks]:
+    """In the order of the ids, in which they are also locked: who needs several offices waits in no ring.
+
+    Raises NotFound for an office the company does not have.
+    """
+    keys = {"company": company_id, "offices": sorted(office_ids)}
+    locked = (await connection.execute(_LOCKED, keys)).all()
+    if len(locked) < len(office_ids):
         raise NotFound("There is no such office.", field=("officeId",))
-    is_due = locked.renew_due_at <= now
-    asked = (_COMPANY, *_ALWAYS, *(_ALL if with_history else _OPEN))
-    found = await read(connection, *[(one, {**keys, "now": now}) for one in asked])
-    [company], wallets, allowances, numbers, recharges, cycles, accounts, allowance_cycles = found
+    asked = (_COMPANY, _HOLD_ENDS, *_ALWAYS, *(_ALL if with_history else _OPEN))
+    [company], *found = await read(connection, *[(one, {**keys, "now": now}) for one in asked])
+    by_office = [_by_office(rows) for rows in found]
+    loaded = []
+    for office in locked:
+        due = await find_due_holds(connection, company_id, office.id, now) if office.renew_due_at <= now else []
+        funds = _funds(office, company, *(rows.get(office.id, ()) for rows in by_office), due_holds=due)
+        loaded.append(LoadedBooks(Books(funds, now, new_id), company.rates_version))
+    return loaded
+
+
+def _by_office(rows: Sequence[Any]) -> dict[UUID, list[Any]]:
+    found: dict[UUID, list[Any]] = {}
+    for row in rows:
+        found.setdefault(row.office_id, []).append(row)
+    return found
+
+
+def _funds(
+    office: Any,
+    company: Any,
+    ends: Sequence[Any],
+    wallets: Sequence[Any],
+    allowances: Sequence[Any],
+    numbers: Sequence[Any],
+    recharges: Sequence[Any],
+    cycles: Sequence[Any],
+    accounts: Sequence[Any],
+    allowance_cycles: Sequence[Any],
+    *,
+    due_holds: list[Hold],
+) -> Funds:
     universal = next((row for row in wallets if row.kind == WalletKind.UNIVERSAL), None)
     if universal is None:
         raise NotFound("This office has no wallet for universal credits yet.")
-    funds = Funds(
-        office=_terms(locked, company, sorted(number.phone_number for number in numbers)),
+    return Funds(
+        office=_terms(office, company, sorted(number.phone_number for number in numbers)),
         cycles=[_cycle(row) for row in cycles],
         commitments=[commitment_terms(row) for row in wallets if row.kind != WalletKind.UNIVERSAL],
         commitment_cycles=[_commitment_cycle(row) for row in accounts],
@@ -135,15 +170,14 @@ async def lock_books(
         allowance_cycles={(item.month, item.service): item for item in map(_allowance_cycle, allowance_cycles)},
         universal_wallet_id=universal.id,
         universal_micros=universal.balance_micros,
-        next_sequence=locked.next_sequence,
-        renew_due_at=locked.renew_due_at,
-        watch_due_at=locked.watch_due_at,
+        next_sequence=office.next_sequence,
+        renew_due_at=office.renew_due_at,
+        watch_due_at=office.watch_due_at,
         universal_reserved_micros=universal.reserved_micros,
-        due_holds=await find_due_holds(connection, company_id, office_id, now) if is_due else [],
-        next_hold_ends_at=company.next_hold_ends_at,
+        due_holds=due_holds,
+        next_hold_ends_at=ends[0].next_hold_ends_at if ends else None,
         recharge=auto_recharge_of(recharges[0]) if recharges else AutoRecharge(),
     )
-    return LoadedBooks(Books(funds, now, new_id), company.rates_version)
 
 
 def _terms(office: Any, company: Any, numbers: Sequence[str]) -> OfficeTerms:

@@ -9,13 +9,14 @@ from datetime import date, datetime
 from functools import lru_cache
 from operator import attrgetter
 from typing import Any, NamedTuple
+from uuid import UUID
 
 import orjson
 from sqlalchemy import Date, Dialect
 from sqlalchemy.dialects.postgresql import dialect as postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from persistence.prepared import Prepared, Values, write_together
+from persistence.prepared import write_together
 from persistence.sessions import session_of
 from persistence.sqlite_connection import Work
 from persistence.tables import EPOCH, MICROSECOND, Id, Json, UtcDateTime
@@ -39,6 +40,7 @@ class Writes:
         self._connection = connection
         self._is_sqlite = connection.dialect.name == "sqlite"
         self._work: list[Work | _Copy] = []
+        self._updates: dict[tuple[Any, tuple[str, ...], tuple[str, ...], UUID], list[list[Any]]] = {}
 
     def insert(
         self, table: Any, columns: tuple[str, ...], rows: Sequence[list[Any]], *, adds: tuple[str, ...] = ()
@@ -49,10 +51,7 @@ class Writes:
         """
         if not rows:
             return
-        for at, encode in encoders(table, columns, is_sqlite=self._is_sqlite):
-            for row in rows:
-                if row[at] is not None:
-                    row[at] = encode(row[at])
+        self._encode(table, columns, rows)
         if self._is_sqlite:
             self._work.append((_one_by_one(table, columns, adds), rows))
         elif len(rows) < COPIED_FROM or adds or session_of(self._connection).is_bound:
@@ -60,13 +59,36 @@ class Writes:
         else:
             self._work.append(_Copy(table.name, columns, rows))
 
-    def update(self, update: Prepared, values: Values) -> None:
-        plan = update.on(is_sqlite=self._is_sqlite)
-        self._work.append((plan.text, plan.values(values)))
+    def update(
+        self, table: Any, company_id: UUID, columns: tuple[str, ...], row: list[Any], *, keys: tuple[str, ...] = ("id",)
+    ) -> None:
+        """One row: what is new in `columns`, and then its keys. All of a kind go together, before what is inserted."""
+        self._updates.setdefault((table, columns, keys, company_id), []).append(row)
+
+    def _take_updates(self) -> list[Work]:
+        updates, self._updates = self._updates, {}
+        work: list[Work] = []
+        for (table, columns, keys, company_id), rows in updates.items():
+            self._encode(table, columns + keys, rows)
+            if self._is_sqlite:
+                text, mine = _update_one_by_one(table, columns, keys), company_id.bytes
+                work.append((text, [[*row, mine] for row in rows]))
+            else:
+                text = _update_from_arrays(table, columns, keys)
+                work.append((text, [*zip(*rows, strict=True), company_id]))
+        return work
+
+    def _encode(self, table: Any, columns: tuple[str, ...], rows: Sequence[list[Any]]) -> None:
+        """In place."""
+        for at, encode in encoders(table, columns, is_sqlite=self._is_sqlite):
+            for row in rows:
+                if row[at] is not None:
+                    row[at] = encode(row[at])
 
     async def send(self) -> None:
         """In the order in which it came: what is written may refer to what was written before."""
-        work, self._work = self._work, []
+        work: list[Work | _Copy] = [*self._take_updates(), *self._work]
+        self._work = []
         together: list[Work] = []
         for one in work:
             if isinstance(one, _Copy):
@@ -99,9 +121,28 @@ def _one_by_one(table: Any, columns: tuple[str, ...], adds: tuple[str, ...]) -> 
 
 @lru_cache(maxsize=256)
 def _from_arrays(table: Any, columns: tuple[str, ...], adds: tuple[str, ...]) -> str:
+    rows = f"unnest({_arrays(table, columns)})"
+    return f"{_into(table, columns)} SELECT * FROM {rows}{_adding(table, adds)}"  # noqa: S608 - our own names
+
+
+@lru_cache(maxsize=256)
+def _update_one_by_one(table: Any, columns: tuple[str, ...], keys: tuple[str, ...]) -> str:
+    new, mine = [f"{name} = ?" for name in columns], [f"{name} = ?" for name in (*keys, "company_id")]
+    return f"UPDATE {table.name} SET {', '.join(new)} WHERE {' AND '.join(mine)}"  # noqa: S608 - our own names
+
+
+@lru_cache(maxsize=256)
+def _update_from_arrays(table: Any, columns: tuple[str, ...], keys: tuple[str, ...]) -> str:
+    names = columns + keys
+    new, mine = [f"{name} = v.{name}" for name in columns], [f"{table.name}.{name} = v.{name}" for name in keys]
+    rows = f"unnest({_arrays(table, names)}) AS v ({', '.join(names)})"
+    of_company = f"{table.name}.company_id = ${len(names) + 1}"
+    return f"UPDATE {table.name} SET {', '.join(new)} FROM {rows} WHERE {' AND '.join([*mine, of_company])}"  # noqa: S608
+
+
+def _arrays(table: Any, columns: tuple[str, ...]) -> str:
     kinds = [table.c[name].type.compile(dialect=_POSTGRESQL) for name in columns]
-    arrays = ", ".join(f"${at}::{kind}[]" for at, kind in enumerate(kinds, 1))
-    return f"{_into(table, columns)} SELECT * FROM unnest({arrays}){_adding(table, adds)}"  # noqa: S608 - our own names
+    return ", ".join(f"${at}::{kind}[]" for at, kind in enumerate(kinds, 1))
 
 
 def _into(table: Any, columns: tuple[str, ...]) -> str:

@@ -8,13 +8,14 @@ from sqlalchemy import and_, select
 
 from domain.access import Scope
 from domain.catalogue import Direction, Service, UsageType
-from domain.charging import Charged, Directory, Known
+from domain.charging import Directory, Known
 from domain.ledger import Books
 from domain.periods import YearMonth
 from domain.rates import RateBook
 from domain.reversal import PastCharge, Reversal
 from domain.usage import UsageEvent
 from domain.waterfall import Payment
+from domain.works import OfficeCharged
 from persistence import directory_store, save_charges
 from persistence.holds import find_running_holds
 from persistence.tables.charging import CHARGE
@@ -38,19 +39,22 @@ class ChargingWork(Unit):
         self._named = await directory_store.resolve(self._connection, self._company_id, events)
         return self._named.directory
 
-    async def save_names(self, events: Sequence[UsageEvent], office_id: UUID, scope: Scope) -> None:
-        await directory_store.save_names(self._connection, scope, office_id, self._named, events)
+    async def save_names(self, charges: Sequence[OfficeCharged], scope: Scope) -> None:
+        believed = [(one.books.funds.office.id, one.charged.believed) for one in charges]
+        await directory_store.save_names(self._connection, scope, self._named, believed)
 
     async def rate_book(self) -> RateBook:
         seen = [loaded.rates_version for loaded in self._loaded.values()]
         return await self._rate_books.get(self._connection, self._company_id, max(seen, default=None))
 
-    async def save_charges(self, books: Books, charged: Charged, known: Known) -> None:
-        writes = await self._save_funds(books)
-        save_charges.insert_charges(writes, books, charged.charges)
-        await self._save_postings(writes, books)
-        await save_charges.save_charges(self._connection, books, charged, known)
-        self.tally.add_charged(charged, books.funds.office.currency)
+    async def save_charges(self, charges: Sequence[OfficeCharged]) -> None:
+        all_books = [one.books for one in charges]
+        writes = await self._save_funds(all_books)
+        save_charges.insert_charges(writes, [(one.books, one.charged.charges) for one in charges])
+        await self._save_postings(writes, all_books)
+        for books, charged, known in charges:
+            await save_charges.save_charges(self._connection, books, charged, known)
+            self.tally.add_charged(charged, books.funds.office.currency)
 
     async def find_charge(self, charge_id: UUID) -> PastCharge | None:
         mine = and_(CHARGE.c.company_id == self._company_id, CHARGE.c.id == charge_id)
@@ -58,9 +62,9 @@ class ChargingWork(Unit):
         return None if row is None else _past_charge(row)
 
     async def save_reversal(self, books: Books, reversal: Reversal) -> None:
-        writes = await self._save_funds(books)
+        writes = await self._save_funds([books])
         await save_charges.save_reversal(self._connection, writes, self._company_id, reversal, books.now)
-        await self._save_postings(writes, books)
+        await self._save_postings(writes, [books])
         self.tally.reversals[reversal.original.service] += 1
 
 

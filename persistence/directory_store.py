@@ -64,16 +64,22 @@ async def resolve(connection: AsyncConnection, company_id: UUID, events: Sequenc
 
 
 async def save_names(
-    connection: AsyncConnection, scope: Scope, office_id: UUID, named: Named, events: Sequence[UsageEvent]
+    connection: AsyncConnection, scope: Scope, named: Named, told: Sequence[tuple[UUID, Sequence[UsageEvent]]]
 ) -> None:
-    """Creates whom the events name for the first time, in their office, and renames whom the reporter answers for.
+    """Creates whom the events of each office name for the first time, in the office that does so first, and renames
+    whom the reporter answers for.
 
     Who is of an office outside the scope keeps the name he has; who is of none belongs to every office.
     """
-    for (table, names), ids in zip(_names(events).items(), named.directory, strict=True):
+    homes: dict[Any, dict[str, UUID]] = {table: {} for table in _EMPTY}
+    for office_id, events in told:
+        for table, names in _names(events).items():
+            homes[table] |= {key: office_id for key in names if key not in homes[table]}
+    names_of = _names([event for _, events in told for event in events])
+    for (table, names), ids in zip(names_of.items(), named.directory, strict=True):
         stored = named.stored.get(table, {})
-        unseen = {key: (ids[key], name or key) for key, name in names.items() if key not in stored}
-        await _create(connection, table, scope.company, office_id, unseen)
+        unseen = {key: (ids[key], homes[table][key], name or key) for key, name in names.items() if key not in stored}
+        await _create(connection, table, scope.company, unseen)
         renamed = [
             {"row_id": ids[key], "name": name, "search_name": name.casefold()}
             for key, name in sorted(names.items())
@@ -99,13 +105,13 @@ def _is_renamed_by(scope: Scope, row: Any) -> bool:
 
 
 async def _create(
-    connection: AsyncConnection, table: Any, company_id: UUID, office_id: UUID, people: Mapping[str, tuple[UUID, str]]
+    connection: AsyncConnection, table: Any, company_id: UUID, people: Mapping[str, tuple[UUID, UUID, str]]
 ) -> None:
-    """In order of external id, so that two batches that name the same people never wait for each other in a ring.
+    """`people`: id, office and name by external id. In order of those, so that two batches that name the same people
+    never wait for each other in a ring.
 
     When both create the same one, the second finds the key taken, and its story runs again (`begin.again`).
     """
-    home = {} if table is CONTACT else {"office_id": office_id}
     rows = [
         {
             "company_id": company_id,
@@ -113,10 +119,10 @@ async def _create(
             "external_id": external_id,
             "name": name,
             "search_name": name.casefold(),
-            **home,
+            **({} if table is CONTACT else {"office_id": office_id}),
             **_EMPTY[table],
         }
-        for external_id, (person_id, name) in sorted(people.items())
+        for external_id, (person_id, office_id, name) in sorted(people.items())
     ]
     if rows:
         await connection.execute(insert(table), rows)

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, and_, bindparam, func, insert, select, tuple_, update
+from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, func, insert, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.access import Scope
@@ -104,10 +104,11 @@ async def save_holds(connection: AsyncConnection, books: Books) -> None:
         await connection.execute(update(HOLD).where(mine).values(values), changed)
 
 
-def first_end(company_id: Any, office_id: Any, now: Any) -> ColumnElement[Any]:
-    """When the first of an office's active holds that is not over yet expires; null: there is none."""
-    running = and_(HOLD.c.company_id == company_id, HOLD.c.office_id == office_id, _IS_ACTIVE, HOLD.c.expires_at > now)
-    return select(func.min(HOLD.c.expires_at)).where(running).scalar_subquery()
+def first_ends(company_id: Any, of_office: ColumnElement[bool], now: Any) -> Select[Any]:
+    """When the first of an office's active holds that is not over yet expires; no row: there is none."""
+    running = and_(HOLD.c.company_id == company_id, of_office, _IS_ACTIVE, HOLD.c.expires_at > now)
+    first = func.min(HOLD.c.expires_at).label("next_hold_ends_at")
+    return select(HOLD.c.office_id, first).where(running).group_by(HOLD.c.office_id)
 
 
 async def find_due_holds(connection: AsyncConnection, company_id: UUID, office_id: UUID, now: datetime) -> list[Hold]:

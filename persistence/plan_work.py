@@ -74,7 +74,9 @@ class ProvisioningWork:
         return await provisioning.plan_terms(self._connection, self.company_id, office_id)
 
     async def lock_books(self, office_id: UUID, *, with_history: bool = False) -> Books:
-        loaded = await lock_books(self._connection, self.company_id, office_id, self._now, with_history=with_history)
+        [loaded] = await lock_books(
+            self._connection, self.company_id, [office_id], self._now, with_history=with_history
+        )
         self._loaded[office_id] = loaded
         return loaded.books
 
@@ -82,7 +84,7 @@ class ProvisioningWork:
         writes = Writes(self._connection)
         await save_funds(self._connection, self._loaded[books.funds.office.id], writes)
         await save_news(self._connection, books)
-        insert_postings(writes, books)
+        insert_postings(writes, [books])
         await writes.send()
         await save_holds(self._connection, books)
 

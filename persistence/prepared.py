@@ -10,9 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from time import perf_counter
 from typing import Any, NamedTuple
+from uuid import UUID
 
 import orjson
-from sqlalchemy import Dialect, Executable, Text, TypeDecorator
+from sqlalchemy import Dialect, Executable, LargeBinary, Text, TypeDecorator, Uuid
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql.asyncpg import dialect as postgresql
 from sqlalchemy.dialects.sqlite.aiosqlite import dialect as sqlite
@@ -30,6 +31,12 @@ Convert = Callable[[Any], Any] | None
 _POSTGRESQL: Dialect = postgresql()  # type: ignore[no-untyped-call]
 _SQLITE: Dialect = sqlite()
 _PLACE = re.compile(r"\$(\d+)")
+_CUT_IN_SIXTEENS = (
+    "WITH RECURSIVE cut(whole, at) AS"
+    " (SELECT {}, 1 UNION ALL SELECT whole, at + 16 FROM cut WHERE at + 16 <= length(whole))"
+    " SELECT substr(whole, at, 16) FROM cut"
+)
+"""SQLite's JSON carries no bytes."""
 
 
 class Texts(TypeDecorator[Sequence[str]]):
@@ -45,8 +52,21 @@ class Texts(TypeDecorator[Sequence[str]]):
         return value if value is None or dialect.name == "postgresql" else orjson.dumps(value).decode()
 
 
+class Ids(TypeDecorator[Sequence[UUID]]):
+    """A list of ids as one value: an array on PostgreSQL, their bytes in a row on SQLite. For `one_of`."""
+
+    impl = LargeBinary
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return dialect.type_descriptor(ARRAY(Uuid()) if dialect.name == "postgresql" else LargeBinary())
+
+    def process_bind_param(self, value: Sequence[UUID] | None, dialect: Dialect) -> Any:
+        return value if value is None or dialect.name == "postgresql" else b"".join(one.bytes for one in value)
+
+
 class one_of(GenericFunction[bool]):  # noqa: N801 - as SQL functions are called
-    """`one_of(column, bindparam("names", type_=Texts()))`: whether the column has one of the names."""
+    """`one_of(column, bindparam("names", type_=Texts()))`: whether the column has one of the names, or of the Ids."""
 
     inherit_cache = True
 
@@ -58,8 +78,10 @@ def _in_array(element: Any, compiler: Any, **kinds: Any) -> str:
 
 
 @compiles(one_of, "sqlite")
-def _in_json(element: Any, compiler: Any, **kinds: Any) -> str:
+def _in_list(element: Any, compiler: Any, **kinds: Any) -> str:
     column, names = (compiler.process(clause, **kinds) for clause in element.clauses)
+    if isinstance(list(element.clauses)[1].type, Ids):
+        return f"{column} IN ({_CUT_IN_SIXTEENS.format(names)})"
     return f"{column} IN (SELECT value FROM json_each({names}))"  # noqa: S608 - compiled
 
 

@@ -1,10 +1,11 @@
 """What the rules moved of an office's books, saved: found by comparing with what was loaded."""
 
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, bindparam, insert, update
+from sqlalchemy import insert, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -14,7 +15,6 @@ from domain.funds import AllowanceCycle, CommitmentCycle
 from domain.ledger import Books, Posting
 from persistence.books import LoadedBooks
 from persistence.bulk import Writes
-from persistence.prepared import Prepared
 from persistence.tables.company import OFFICE
 from persistence.tables.funds import ALLOWANCE_CYCLE, BILLING_CYCLE, POSTING, WALLET, WALLET_CYCLE
 from persistence.tables.payments import AUTO_RECHARGE
@@ -30,22 +30,7 @@ _MOVED = (
 _ALLOWED = ("usage_types", "committed_quantity", "spent_quantity", "reserved_quantity")
 
 
-def _row(table: Any, *keys: str) -> Any:
-    """The one row of a company with these keys."""
-    return and_(
-        table.c.company_id == bindparam("of_company"), *(table.c[key] == bindparam(f"of_{key}") for key in keys)
-    )
-
-
-def _update(table: Any, *names: str, keys: tuple[str, ...] = ("id",)) -> Prepared:
-    return Prepared(update(table).where(_row(table, *keys)).values({name: bindparam(name) for name in names}))
-
-
-_UNIVERSAL = _update(WALLET, "balance_micros", "reserved_micros")
-_RESERVED = _update(WALLET, "reserved_micros")
-_COMMITMENT = _update(WALLET_CYCLE, *_MOVED, keys=("wallet_id", "starts_at"))
-_ALLOWANCE = _update(ALLOWANCE_CYCLE, *_ALLOWED)
-_OFFICE = _update(OFFICE, "next_sequence", "renew_due_at", "watch_due_at")
+_COUNTERS = ("next_sequence", "renew_due_at", "watch_due_at")
 
 
 async def save_funds(connection: AsyncConnection, loaded: LoadedBooks, writes: Writes) -> None:
@@ -60,18 +45,16 @@ async def save_funds(connection: AsyncConnection, loaded: LoadedBooks, writes: W
     if loaded.is_recharge_changed():
         await _save_recharge(connection, company_id, office_id, funds.recharge)
     await insert_top_ups(connection, loaded.books.new_top_ups)
-    mine = {"of_company": company_id}
-    balance = {"balance_micros": funds.universal_micros, "reserved_micros": funds.universal_reserved_micros}
-    writes.update(_UNIVERSAL, {**mine, "of_id": funds.universal_wallet_id, **balance})
+    balance = [funds.universal_micros, funds.universal_reserved_micros, funds.universal_wallet_id]
+    writes.update(WALLET, company_id, ("balance_micros", "reserved_micros"), balance)
     for terms in loaded.changed_reservations():
-        writes.update(_RESERVED, {**mine, "of_id": terms.wallet_id, "reserved_micros": terms.reserved_micros})
+        writes.update(WALLET, company_id, ("reserved_micros",), [terms.reserved_micros, terms.wallet_id])
     for account in loaded.changed_commitments():
-        keys = {"of_wallet_id": account.wallet_id, "of_starts_at": account.starts_at}
-        writes.update(_COMMITMENT, {**mine, **keys, **_movable(account)})
+        moved = [*_movable(account).values(), account.wallet_id, account.starts_at]
+        writes.update(WALLET_CYCLE, company_id, _MOVED, moved, keys=("wallet_id", "starts_at"))
     for allowance in loaded.changed_allowances():
-        writes.update(_ALLOWANCE, {**mine, "of_id": allowance.id, **_allowed(allowance)})
-    counters = {name: getattr(funds, name) for name in ("next_sequence", "renew_due_at", "watch_due_at")}
-    writes.update(_OFFICE, {**mine, "of_id": office_id, **counters})
+        writes.update(ALLOWANCE_CYCLE, company_id, _ALLOWED, [*_allowed(allowance).values(), allowance.id])
+    writes.update(OFFICE, company_id, _COUNTERS, [*(getattr(funds, name) for name in _COUNTERS), office_id])
 
 
 async def _save_recharge(
@@ -84,9 +67,12 @@ async def _save_recharge(
     await connection.execute(statement.on_conflict_do_update(index_elements=list(keys), set_=values))
 
 
-def insert_postings(writes: Writes, books: Books) -> None:
-    office = books.funds.office
-    rows = [[office.company_id, office.id, *posting] for posting in books.postings]
+def insert_postings(writes: Writes, all_books: Iterable[Books]) -> None:
+    rows = [
+        [books.funds.office.company_id, books.funds.office.id, *posting]
+        for books in all_books
+        for posting in books.postings
+    ]
     writes.insert(POSTING, POSTING_COLUMNS, rows)
 
 

@@ -91,15 +91,15 @@ async def save_charges(connection: AsyncConnection, books: Books, charged: Charg
         await connection.execute(delete(REJECTED_USAGE).where(mine))
 
 
-def insert_charges(writes: Writes, books: Books, charges: Sequence[Charge]) -> None:
-    """The history and both rollups."""
-    company_id, office_id = books.funds.office.company_id, books.funds.office.id
-    rows = [_charge_row(company_id, office_id, books, charge) for charge in charges]
+def insert_charges(writes: Writes, charges: Sequence[tuple[Books, Sequence[Charge]]]) -> None:
+    """The history and both rollups, of one office after the other."""
+    rows = [_charge_row(books, charge) for books, of_office in charges for charge in of_office]
     writes.insert(CHARGE, CHARGE_COLUMNS, rows)
-    _add_to_rollups(writes, company_id, office_id, [rollup_keys(charge) for charge in charges])
+    _add_to_rollups(writes, [_rollup_keys(books, charge) for books, of_office in charges for charge in of_office])
 
 
-def _charge_row(company_id: UUID, office_id: UUID, books: Books, charge: Charge) -> list[Any]:
+def _charge_row(books: Books, charge: Charge) -> list[Any]:
+    company_id, office_id = books.funds.office.company_id, books.funds.office.id
     event, rated, payment = charge.event, charge.rated, charge.payment
     measured, rate = rated.measured, rated.rate
     decided_by = measured.decided_by
@@ -152,14 +152,15 @@ def _address(address: Address | None) -> Sequence[str | None]:
     return (_TEXT[address.kind], address.text, address.e164, address.region) if address else _NOBODY
 
 
-def rollup_keys(charge: Charge) -> RollupChange:
+def _rollup_keys(books: Books, charge: Charge) -> RollupChange:
+    office = (books.funds.office.company_id, books.funds.office.id)
     measured, payment = charge.rated.measured, charge.payment
     month, service, usage_type = charge.cycle.month.number, _TEXT[measured.service], _TEXT[measured.usage_type]
     region = measured.decided_by.region if measured.decided_by else None
     direction = _TEXT[measured.direction] if measured.direction else ""
     return (
-        (month, service, usage_type, payment.sources, charge.member_id or NO_ONE, charge.group_id or NO_ONE),
-        (charge.local_day, month, service, usage_type, direction, region or "", payment.sources),
+        (*office, month, service, usage_type, payment.sources, charge.member_id or NO_ONE, charge.group_id or NO_ONE),
+        (*office, charge.local_day, month, service, usage_type, direction, region or "", payment.sources),
         _measures(charge.rated.quantity, payment),
     )
 
@@ -168,7 +169,7 @@ def _measures(quantity: int, payment: Payment) -> tuple[int, ...]:
     return (1, quantity, payment.plan_micros, payment.commitment_micros, payment.universal_micros)
 
 
-def _add_to_rollups(writes: Writes, company_id: UUID, office_id: UUID, changes: Iterable[RollupChange]) -> None:
+def _add_to_rollups(writes: Writes, changes: Iterable[RollupChange]) -> None:
     by_cycle: dict[tuple[Any, ...], list[int]] = {}
     by_day: dict[tuple[Any, ...], list[int]] = {}
     for cycle_key, day_key, measures in changes:
@@ -179,7 +180,7 @@ def _add_to_rollups(writes: Writes, company_id: UUID, office_id: UUID, changes: 
             else:
                 total[:] = map(add, total, measures)
     for table, sums in ((USAGE_BY_CYCLE, by_cycle), (USAGE_BY_DAY, by_day)):
-        rows = [[company_id, office_id, *key, *total] for key, total in sums.items()]
+        rows = [[*key, *total] for key, total in sums.items()]
         writes.insert(table, _ROLLUP_COLUMNS[table], rows, adds=MEASURES)
 
 
@@ -208,7 +209,6 @@ async def _keep_rejections(
 
 def _rejection_row(books: Books, decision: Decision, known: Known) -> dict[str, Any]:
     event, rejection = decision.event, decision.rejection
-    earlier = known.rejections.get(event.key)
     return {
         "company_id": books.funds.office.company_id,
         "id": decision.rejected_id,
@@ -220,7 +220,7 @@ def _rejection_row(books: Books, decision: Decision, known: Known) -> dict[str, 
         "service": _service(event).value,
         "code": rejection.code.value if rejection else "",
         "message": rejection.message if rejection else "",
-        "attempt_count": earlier.attempt_count + 1 if earlier else 1,
+        "attempt_count": known.attempts(event) + 1,
         "event": event_to_json(event),
     }
 
@@ -260,16 +260,17 @@ async def save_reversal(
     row = (await connection.execute(select(CHARGE).where(mine))).one()._mapping
     await connection.execute(CHARGE.insert().values({**row, **changed}))
     await connection.execute(update(CHARGE).where(mine).values(reversed_by_id=reversal.id))
-    _add_to_rollups(writes, company_id, original.office_id, [_reversal_keys(reversal)])
+    _add_to_rollups(writes, [_reversal_keys(company_id, reversal)])
 
 
-def _reversal_keys(reversal: Reversal) -> RollupChange:
+def _reversal_keys(company_id: UUID, reversal: Reversal) -> RollupChange:
     original, payment, month = reversal.original, reversal.payment, reversal.month.number
     direction = original.direction.value if original.direction else ""
     party = (original.member_id or NO_ONE, original.group_id or NO_ONE)
     kind = (original.service.value, original.usage_type.value)
+    office = (company_id, original.office_id)
     return (
-        (month, *kind, payment.sources, *party),
-        (reversal.local_day, month, *kind, direction, original.region_code or "", payment.sources),
+        (*office, month, *kind, payment.sources, *party),
+        (*office, reversal.local_day, month, *kind, direction, original.region_code or "", payment.sources),
         _measures(-original.quantity, payment),
     )

@@ -1,6 +1,6 @@
 """What every transaction on a company's books shares: see `domain.works.BookWork`."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -34,9 +34,13 @@ class Unit:
         self.tally = Tally()
 
     async def lock_books(self, office_id: UUID, *, with_history: bool = False) -> Books:
-        loaded = await lock_books(self._connection, self._company_id, office_id, self._now, with_history=with_history)
-        self._loaded[office_id] = loaded
-        return loaded.books
+        [books] = await self.lock_all_books([office_id], with_history=with_history)
+        return books
+
+    async def lock_all_books(self, office_ids: Collection[UUID], *, with_history: bool = False) -> list[Books]:
+        found = await lock_books(self._connection, self._company_id, office_ids, self._now, with_history=with_history)
+        self._loaded |= {loaded.books.funds.office.id: loaded for loaded in found}
+        return [loaded.books for loaded in found]
 
     @property
     def has_intents(self) -> bool:
@@ -51,21 +55,23 @@ class Unit:
         return self._loaded.keys()
 
     async def save_books(self, books: Books) -> None:
-        await self._save_postings(await self._save_funds(books), books)
+        await self._save_postings(await self._save_funds([books]), [books])
 
-    async def _save_funds(self, books: Books) -> Writes:
+    async def _save_funds(self, all_books: Sequence[Books]) -> Writes:
         """What is new; the rest waits in what comes back, for `_save_postings`."""
         writes = Writes(self._connection)
-        await save_funds(self._connection, self._loaded[books.funds.office.id], writes)
-        self.tally.add_top_ups(books.new_top_ups)
-        self._news_count += await save_news(self._connection, books)
+        for books in all_books:
+            await save_funds(self._connection, self._loaded[books.funds.office.id], writes)
+            self.tally.add_top_ups(books.new_top_ups)
+            self._news_count += await save_news(self._connection, books)
         return writes
 
-    async def _save_postings(self, writes: Writes, books: Books) -> None:
+    async def _save_postings(self, writes: Writes, all_books: Sequence[Books]) -> None:
         """Also what else waits, and then the holds: a captured one refers to its charge."""
-        insert_postings(writes, books)
+        insert_postings(writes, all_books)
         await writes.send()
-        await save_holds(self._connection, books)
+        for books in all_books:
+            await save_holds(self._connection, books)
 
     async def find_wallet_office(self, wallet_id: UUID) -> UUID | None:
         mine = and_(WALLET.c.company_id == self._company_id, WALLET.c.id == wallet_id)

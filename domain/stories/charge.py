@@ -1,6 +1,6 @@
 """Usage comes in, is charged, is tried again, is taken back."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Hashable, Sequence
 from datetime import datetime
 from functools import partial
 from typing import NamedTuple
@@ -19,7 +19,11 @@ from domain.renewal import renew
 from domain.reversal import PastCharge, reverse
 from domain.stories.recharge import judge_recharge
 from domain.usage import MAX_BATCH_EVENTS, RejectionCode, UsageEvent
-from domain.works import UsedKey
+from domain.works import OfficeCharged, UsedKey
+
+OfficeEvent = tuple[UUID, UsageEvent]
+"""The office that is charged, and for what."""
+Story = Callable[[Sequence[OfficeEvent]], Awaitable[Sequence[Decision]]]
 
 REVERSE = "reverseUsage"
 
@@ -32,11 +36,12 @@ async def record_usage(
     now: datetime,
     is_backfill: bool = False,
 ) -> list[Decision]:
-    """Charge a batch: one transaction per office, one decision per event, in the order of the events. Batches of an
-    office that come at once from callers with the same scope share a transaction: they have no order among themselves.
+    """Charge a batch: one transaction, one fold per office, one decision per event, in the order of the events. Batches
+    that come at once from callers with the same scope share a transaction: they have no order among themselves.
 
     Every event names its office. Raises NotPermitted, and InvalidInput for a batch that is not well-formed; such a
-    batch changes nothing. What happened before an error in a later office stays: sending it all again is safe (R12).
+    batch changes nothing. Where one office cannot be charged, what happened in others before the error stays: sending
+    it all again is safe (R12).
     """
     viewer.require(Permission.RECORD_USAGE)
     if is_backfill and viewer.role is not Role.OPERATOR:
@@ -47,46 +52,73 @@ async def record_usage(
     scope = Scope.of(viewer)
     references = {event.office for event in events if event.office is not None}
     offices = await door.find_offices(viewer.company_id, references)
-    places_of: dict[UUID | None, list[int]] = {}
+    chargeable: list[OfficeEvent] = []
+    places: list[int] = []
     for at, event in enumerate(events):
-        places_of.setdefault(offices.get(event.office) if event.office else None, []).append(at)
-    decided: dict[int, Decision] = {}
-    for office_id in sorted(office for office in places_of if office is not None and scope.covers(office)):
-        places = places_of[office_id]
-        batch = [events[at] for at in places]
-        story = partial(charge_office, door, scope, office_id, now=now, is_backfill=is_backfill)
-        decisions = await door.together((scope, office_id, is_backfill), batch, story)
-        decided |= zip(places, decisions, strict=True)
+        office_id = offices.get(event.office) if event.office else None
+        if office_id is not None and scope.covers(office_id):
+            chargeable.append((office_id, event))
+            places.append(at)
+    story = partial(charge_offices, door, scope, now=now, is_backfill=is_backfill)
+    decisions = await _decisions(door, (scope, is_backfill), chargeable, story) if chargeable else []
+    decided = dict(zip(places, decisions, strict=True))
     return [decided.get(at) or _unknown_office(event) for at, event in enumerate(events)]
 
 
-async def charge_office(
+async def _decisions(door: Door, key: Hashable, events: Sequence[OfficeEvent], story: Story) -> Sequence[Decision]:
+    """Office by office where they cannot be charged together: one that is at fault keeps none of the others waiting."""
+    offices = sorted({office_id for office_id, _ in events})
+    try:
+        return await door.together(key, events, story)
+    except Exception:
+        if len(offices) == 1:
+            raise
+    decided: dict[int, Decision] = {}
+    for office_id in offices:
+        places = [at for at, (of, _) in enumerate(events) if of == office_id]
+        decided |= zip(places, await door.again(partial(story, [events[at] for at in places])), strict=True)
+    return [decided[at] for at in range(len(events))]
+
+
+async def charge_offices(
     door: Door,
     scope: Scope,
-    office_id: UUID,
-    batch: Sequence[UsageEvent],
+    events: Sequence[OfficeEvent],
     *,
     now: datetime,
     is_backfill: bool = False,
 ) -> list[Decision]:
-    """One transaction. A hold under the key of an event that is charged ends with it (R28)."""
+    """One transaction, one decision per event. A hold under the key of an event that is charged ends with it (R28)."""
+    places_of: dict[UUID, list[int]] = {}
+    for at, (office_id, _) in enumerate(events):
+        places_of.setdefault(office_id, []).append(at)
+    decided: dict[int, Decision] = {}
+    charges: list[OfficeCharged] = []
     async with door.begin(scope.company, now) as work:
-        books = await work.lock_books(office_id, with_history=is_backfill)
-        known = await work.known([event.key for event in batch])
-        renew(books)
-        charged = charge_batch(
-            books,
-            batch,
-            rates=await work.rate_book(),
-            known=known,
-            directory=await work.directory(batch),
-            taken={key for key, kept in known.rejections.items() if not scope.covers(kept.office_id)},
-            is_backfill=is_backfill,
-        )
-        await judge_recharge(work, books)
-        await work.save_names(charged.believed, office_id, scope)
-        await work.save_charges(books, charged, known)
-    return charged.decisions
+        all_books = await work.lock_all_books(places_of, with_history=is_backfill)
+        reported = [event for _, event in events]
+        known = await work.known([event.key for event in reported])
+        rates, directory = await work.rate_book(), await work.directory(reported)
+        for books in all_books:
+            office_id = books.funds.office.id
+            renew(books)
+            charged = charge_batch(
+                books,
+                [reported[at] for at in places_of[office_id]],
+                rates=rates,
+                known=known.of_office(office_id),
+                directory=directory,
+                taken={key for key, kept in known.rejections.items() if not scope.covers(kept.office_id)},
+                is_backfill=is_backfill,
+            )
+            await judge_recharge(work, books)
+            charges.append(OfficeCharged(books, charged, known))
+            decided |= zip(places_of[office_id], charged.decisions, strict=True)
+            if len(all_books) > 1:
+                known = known.after(office_id, charged)
+        await work.save_names(charges, scope)
+        await work.save_charges(charges)
+    return [decided[at] for at in range(len(events))]
 
 
 def _unknown_office(event: UsageEvent) -> Decision:
@@ -118,8 +150,8 @@ async def replay_rejected(
         waiting = [event for office, event in kept if office == office_id]
         waiting.sort(key=lambda event: (event.occurred_at, event.event_id))
         for start in range(0, len(waiting), MAX_BATCH_EVENTS):
-            batch = waiting[start : start + MAX_BATCH_EVENTS]
-            story = partial(charge_office, door, scope, office_id, batch, now=now, is_backfill=is_backfill)
+            batch = [(office_id, event) for event in waiting[start : start + MAX_BATCH_EVENTS]]
+            story = partial(charge_offices, door, scope, batch, now=now, is_backfill=is_backfill)
             decisions += await door.again(story)
     return decisions
 

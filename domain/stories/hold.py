@@ -28,7 +28,7 @@ from domain.ports import Door, Work
 from domain.rating import check_time
 from domain.renewal import renew
 from domain.reservations import let_go
-from domain.stories.charge import charge_office
+from domain.stories.charge import charge_offices
 from domain.stories.recharge import judge_recharge
 from domain.usage import OfficeReference, Rejected, UsageEvent
 from domain.usage_quotes import Quote, quote
@@ -172,7 +172,7 @@ async def capture_hold(door: Door, viewer: Viewer, hold_id: UUID, event: UsageEv
         if named.get(event.office) != hold.office_id:
             raise InvalidInput("The hold was made for usage of another office.", field=("event", "office"))
     event = replace(event, office=OfficeReference(id=hold.office_id))
-    [decision] = await door.again(partial(charge_office, door, scope, hold.office_id, [event], now=now))
+    [decision] = await door.again(partial(charge_offices, door, scope, [(hold.office_id, event)], now=now))
     return Captured(hold.id, decision)
 
 

@@ -67,7 +67,7 @@ async def is_up(database: Database, office: Any, earlier: Cycle, cycle: Cycle, m
     if compared is None:
         return None
     async with database.reading() as connection:
-        loaded = await lock_books(connection, office.company_id, office.id, DEMO_NOW, with_history=False)
+        [loaded] = await lock_books(connection, office.company_id, [office.id], DEMO_NOW, with_history=False)
         return is_risen(*totals_of(await read_spending(connection, loaded.books.funds, compared)), USUAL)
 
 

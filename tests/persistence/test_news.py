@@ -9,7 +9,7 @@ import pytest
 from domain.access import Scope
 from domain.money import Currency
 from domain.news import News, Topic
-from domain.stories.charge import charge_office, replay_rejected
+from domain.stories.charge import charge_offices, replay_rejected
 from domain.usage import Call, OfficeReference
 from persistence.begin import Begin
 from persistence.database import Database
@@ -293,7 +293,7 @@ async def test_books_saved_twice_tell_once_and_the_worker_is_woken_only_when_som
     for endpoint in {row.endpoint_id for row in await partner.log()}:
         await partner.change(endpoint, topics=[Topic.RECHARGE_SETTLED])
     scope, barred = Scope.of(world.viewer()), call("barred", world.now, to="+900123456789")
-    await charge_office(begin, scope, await world.office_id(), [barred], now=world.now)
+    await charge_offices(begin, scope, [(await world.office_id(), barred)], now=world.now)
     assert woken == ["worker"] * 2
 
 
