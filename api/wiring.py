@@ -34,6 +34,7 @@ from domain.stories.renew import renew_due
 from persistence.begin import Begin
 from persistence.changes import Changes
 from persistence.database import Database
+from persistence.slugs import Slugs
 from persistence.viewers import find_viewer
 from schema.context import Context
 from schema.root import schema
@@ -75,10 +76,11 @@ class _House:
             tenant_role=settings.tenant_role,
             replica_url=settings.replica_url,
         )
-        self._door = self._database.at_the_door()
+        door = self._database.at_the_door()
+        self._slugs = Slugs(door)
         self.instruments = Instruments(settings, self._database)
         metrics, watch = self.instruments.metrics, self.instruments.watch
-        self.api_keys = KeyRing(self._database, door=self._door)
+        self.api_keys = KeyRing(self._database, door=door)
         self._changes = Changes(self._database)
         self._begin = Begin(self._database, changes=self._changes)
         self._processors = build_processors(settings, self._database)
@@ -101,7 +103,7 @@ class _House:
     async def resolve(self, claims: Claims) -> Viewer | None:
         try:
             return await find_viewer(
-                self._door,
+                self._slugs,
                 subject=claims.subject,
                 name=claims.name,
                 role=claims.role,

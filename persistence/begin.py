@@ -48,6 +48,7 @@ from persistence.prepared import Prepared, Texts, one_of
 from persistence.rate_index import RateBooks
 from persistence.refunding_work import RefundingWork
 from persistence.refunds import claim_refunds, find_payment
+from persistence.slugs import Slugs
 from persistence.tables.charging import REJECTED_USAGE
 from persistence.tables.company import OFFICE, OFFICE_NUMBER
 from persistence.tally import OnTally
@@ -69,11 +70,6 @@ RETRIED_MESSAGES = ("database is locked", "UNIQUE constraint failed")
 """The same, as SQLite says it."""
 
 
-_BY_SLUG = Prepared(
-    select(OFFICE.c.slug, OFFICE.c.id).where(
-        OFFICE.c.company_id == bindparam("company"), one_of(OFFICE.c.slug, bindparam("slugs", type_=Texts()))
-    )
-)
 _BY_NUMBER = Prepared(
     select(OFFICE_NUMBER.c.phone_number, OFFICE_NUMBER.c.office_id).where(
         OFFICE_NUMBER.c.company_id == bindparam("company"),
@@ -97,6 +93,7 @@ class Begin:
         self._database = database
         self._rate_books = RateBooks()
         self._due = DueOffices(database)
+        self._slugs = Slugs(database)
         self._gathering = Gathering(self.again, most=MAX_BATCH_EVENTS)
         self._changes = changes
         self.on_intent = on_intent
@@ -159,8 +156,8 @@ class Begin:
             rows = await read_offices(database, Scope(company_id, None), ids=ids)
             found |= {OfficeReference(id=row.id): row.id for row in rows}
         if slugs := {reference.slug for reference in references if reference.slug is not None}:
-            rows = await database.look_up(_BY_SLUG, {"company": company_id, "slugs": sorted(slugs)})
-            found |= {OfficeReference(slug=row.slug): row.id for row in rows}
+            ids_by_slug = await self._slugs.offices(company_id, slugs)
+            found |= {OfficeReference(slug=slug): id_ for slug, id_ in ids_by_slug.items()}
         if numbers := {reference.phone_number for reference in references if reference.phone_number is not None}:
             rows = await database.look_up(_BY_NUMBER, {"company": company_id, "numbers": sorted(numbers)})
             found |= {OfficeReference(phone_number=row.phone_number): row.office_id for row in rows}

@@ -17,6 +17,7 @@ from persistence.database import Database
 from persistence.history import HistoryFilter, read_history_page, read_history_totals
 from persistence.history_rows import ALWAYS, read_history_rows
 from persistence.keyset import Window
+from persistence.slugs import Slugs
 from persistence.tables.charging import CHARGE
 from persistence.viewers import find_viewer
 from tests.world import START, World, allowance, call, commitment, office, usage_event
@@ -221,7 +222,7 @@ async def test_sqlite_reads_one_office_in_the_order_of_its_index(sqlite_database
 async def test_a_token_s_slugs_become_the_viewer_s_offices(world: World) -> None:
     async def viewer(role: Role, offices: tuple[str, ...] | None = None, company: str | None = "acme") -> Any:
         return await find_viewer(
-            world.database,
+            Slugs(world.database),
             subject="s",
             name="n",
             role=role,
