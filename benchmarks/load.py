@@ -70,25 +70,46 @@ async def _run(*command: str, seconds: float) -> str:
     return told.decode()
 
 
+class Caller:
+    """One connection that asks with as little work of its own as can be: what it waits is the server's."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, head: str) -> None:
+        self._reader, self._writer, self._head = reader, writer, head
+
+    @classmethod
+    async def of(cls, load: Load) -> "Caller":
+        host, _, port = load.address.removeprefix("http://").partition(":")
+        head = "".join(f"{name}: {value}\r\n" for name, value in load.headers.items())
+        return cls(*await asyncio.open_connection(host, int(port)), f"POST /graphql HTTP/1.1\r\nHost: {host}\r\n{head}")
+
+    def request(self, body: dict[str, Any]) -> bytes:
+        text = json.dumps(body).encode()
+        return f"{self._head}Content-Length: {len(text)}\r\n\r\n".encode() + text
+
+    async def answer(self, request: bytes) -> bytes:
+        """The body. Raises AssertionError when it was refused."""
+        self._writer.write(request)
+        head = await self._reader.readuntil(b"\r\n\r\n")
+        assert b" 200 " in head[:16], head
+        length = int(head.lower().partition(b"content-length:")[2].split(b"\r\n")[0])
+        return await self._reader.readexactly(length)
+
+    def close(self) -> None:
+        self._writer.close()
+
+
 async def ask(load: Load, connections: int, seconds: float) -> float:
     """Our own generator: each connection asks as soon as it was answered."""
-    host, _, port = load.address.removeprefix("http://").partition(":")
-    body = json.dumps(load.body).encode()
-    head = "".join(f"{name}: {value}\r\n" for name, value in load.headers.items())
-    request = f"POST /graphql HTTP/1.1\r\nHost: {host}\r\n{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
     end, done = time.monotonic() + seconds, 0
 
     async def connection() -> None:
         nonlocal done
-        reader, writer = await asyncio.open_connection(host, int(port))
+        caller = await Caller.of(load)
+        request = caller.request(load.body)
         while time.monotonic() < end:
-            writer.write(request)
-            answer = await reader.readuntil(b"\r\n\r\n")
-            assert b" 200 " in answer[:16], answer
-            length = int(answer.lower().partition(b"content-length:")[2].split(b"\r\n")[0])
-            await reader.readexactly(length)
+            await caller.answer(request)
             done += 1
-        writer.close()
+        caller.close()
 
     begun = time.monotonic()
     await asyncio.gather(*(connection() for _ in range(connections)))

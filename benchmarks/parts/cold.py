@@ -12,7 +12,7 @@ import httpx2
 from benchmarks import queries, reporting
 from benchmarks.company import OFFICES, SLUG, found, load
 from benchmarks.figure import Figure, Row, Work, interleaved
-from benchmarks.load import Load
+from benchmarks.load import Caller, Load
 from benchmarks.memory import MIB, memory
 from benchmarks.run import Run, serve
 from domain.access import Role
@@ -46,27 +46,27 @@ MEASURES = (measure,)
 
 
 async def _documents(run: Run, server: Server, asked: dict[str, Any]) -> list[Row]:
-    headers = {"Authorization": f"Bearer {token(SLUG, Role.COMPANY_ADMIN)}"}
-    async with httpx2.AsyncClient(base_url=server.address, headers=headers, timeout=PATIENCE) as client:
-        number = 0
+    caller, number = await Caller.of(Load(server.address, asked, token(SLUG, Role.COMPANY_ADMIN))), 0
 
-        async def milliseconds(body: dict[str, Any]) -> float:
-            begun = time.perf_counter()
-            answer = await client.post("/graphql", json=body)
-            taken = time.perf_counter() - begun
-            assert b'"errors"' not in answer.content[:200], answer.text[:300]
-            return 1000 * taken
+    async def milliseconds(body: dict[str, Any]) -> float:
+        request = caller.request(body)
+        begun = time.perf_counter()
+        answer = await caller.answer(request)
+        taken = time.perf_counter() - begun
+        assert b'"errors"' not in answer[:200], answer[:300]
+        return 1000 * taken
 
-        async def unknown() -> float:
-            nonlocal number
-            number += 1
-            text = asked["query"].replace("query History", f"query History{number}")
-            return await milliseconds(asked | {"query": text, "operationName": f"History{number}"})
+    async def unknown() -> float:
+        nonlocal number
+        number += 1
+        text = asked["query"].replace("query History", f"query History{number}")
+        return await milliseconds(asked | {"query": text, "operationName": f"History{number}"})
 
-        for _ in range(20):
-            await milliseconds(asked)
-        times = run.count(tiny=3, short=60, full=300)
-        told = await interleaved(times, {"unknown": unknown, "known": lambda: milliseconds(asked)})
+    for _ in range(20):
+        await milliseconds(asked)
+    times = run.count(tiny=3, short=60, full=300)
+    told = await interleaved(times, {"unknown": unknown, "known": lambda: milliseconds(asked)})
+    caller.close()
     more = [one - other for one, other in zip(told["unknown"], told["known"], strict=True)]
     what = "SQLite: a document never seen before, page of 100"
     note = f"of it parsing, validating, measuring and running without a plan: {statistics.median(more):.1f} ms"
