@@ -15,14 +15,12 @@ from api.imports.fields import BadField
 E = TypeVar("E", bound=StrEnum)
 Field = Callable[[Any, str], Any]
 """Reads one JSON value; the text is its path in the event."""
-Shape = Mapping[str, Field]
-"""The fields of an object. A name that ends in ! must be there."""
 
 
 def parse_json(line: str) -> Any:
     """Raises BadField."""
     try:
-        return json.loads(line, parse_float=Decimal, parse_constant=_refused, object_pairs_hook=_unique)
+        return _DECODER.decode(line)
     except (ValueError, RecursionError):
         raise BadField("this line is not one JSON object.") from None
 
@@ -40,19 +38,30 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
+_DECODER = json.JSONDecoder(parse_float=Decimal, parse_constant=_refused, object_pairs_hook=_unique)
+
+
+class Shape:
+    """The fields of an object. A name that ends in ! must be there."""
+
+    def __init__(self, fields: Mapping[str, Field]) -> None:
+        self.readers = {name.removesuffix("!"): read for name, read in fields.items()}
+        self.required = [name[:-1] for name in fields if name.endswith("!")]
+
+
 def read_object(value: Any, shape: Shape, path: str) -> dict[str, Any]:
     """The fields of a JSON object, read; null is the same as absent."""
     if not isinstance(value, dict):
         raise BadField(f"{path or 'the line'} is not an object.")
-    known = {name.removesuffix("!"): read for name, read in shape.items()}
+    readers = shape.readers
     for name in value:
-        if name not in known:
-            hint = f": did you mean {_nearest(name, known)}?" if _nearest(name, known) else "."
+        if name not in readers:
+            hint = f": did you mean {_nearest(name, readers)}?" if _nearest(name, readers) else "."
             raise BadField(f"there is no field {_inside(path, name)[:120]!r}{hint}")
-    for name in shape:
-        if name.endswith("!") and value.get(name[:-1]) is None:
-            raise BadField(f"{_inside(path, name[:-1])} is missing.")
-    return {name: known[name](part, _inside(path, name)) for name, part in value.items() if part is not None}
+    for name in shape.required:
+        if value.get(name) is None:
+            raise BadField(f"{_inside(path, name)} is missing.")
+    return {name: readers[name](part, _inside(path, name)) for name, part in value.items() if part is not None}
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:
@@ -90,10 +99,13 @@ def whole(least: int, most: int) -> Field:
 
 
 def enum(kind: type[E]) -> Field:
+    known = {one.value: one for one in kind}
+
     def read(value: Any, path: str) -> E:
-        if value not in tuple(kind):
+        found = known.get(value) if isinstance(value, str) else None
+        if found is None:
             raise BadField(f"{path} is not one of {', '.join(kind)}.")
-        return kind(value)
+        return found
 
     return read
 
@@ -108,5 +120,5 @@ def read_one_of(value: Any, shape: Shape, path: str) -> tuple[str, Any]:
     """An object of which exactly one field is given."""
     given = read_object(value, shape, path)
     if len(given) != 1:
-        raise BadField(f"{path} needs exactly one of {', '.join(shape)}.")
+        raise BadField(f"{path} needs exactly one of {', '.join(shape.readers)}.")
     return next(iter(given.items()))

@@ -6,8 +6,9 @@ event, times without an offset, numbers where text belongs.
 
 import re
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -25,7 +26,6 @@ from api.imports.json_fields import (
     read_text,
     whole,
 )
-from api.imports.times import TimeReader
 from domain.batch import MAX_MEDIA, check_event
 from domain.catalogue import Direction, Service
 from domain.errors import InvalidInput
@@ -55,7 +55,6 @@ from domain.usage import (
 _RFC_3339 = re.compile(r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-]\d{2}:\d{2})", re.ASCII)
 _OFFICE_ID = re.compile(r"off_([0-9a-f]{32})")
 _COUNTRY = re.compile(r"[A-Z]{2}")
-_TIMES = TimeReader(None)
 
 
 def read_event(line: str, source: str) -> UsageEvent:
@@ -83,7 +82,10 @@ def _time(value: Any, path: str) -> datetime:
     text = read_text(value, path)
     if not _RFC_3339.fullmatch(text):
         raise BadField(f"{path} {text[:40]!r} is not RFC 3339 with an offset, as in 2026-01-31T23:59:59Z.")
-    return _TIMES.read(text, path)
+    try:
+        return datetime.fromisoformat(text.upper()).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise BadField(f"{path} {text[:40]!r} is not a time, as 2026-01-31T23:59:59Z would be.") from None
 
 
 def _country(value: Any, path: str) -> str:
@@ -176,71 +178,90 @@ _CAPITAL = re.compile(r"[A-Z]")
 
 def _renamed(given: Mapping[str, Any]) -> dict[str, Any]:
     """From the names on the wire to those of `domain.usage`."""
-    snake = {_CAPITAL.sub(lambda found: f"_{found[0].lower()}", name): value for name, value in given.items()}
-    return {_FIELD_NAMES.get(name, name): value for name, value in snake.items()}
+    return {_renamed_field(name): value for name, value in given.items()}
 
 
-_ENDS: Shape = {"from": read_text, "to": read_text, "direction": enum(Direction)}
-_ENDS_REQUIRED: Shape = {f"{name}!": read for name, read in _ENDS.items()}
+@lru_cache(maxsize=64)
+def _renamed_field(name: str) -> str:
+    snake = _CAPITAL.sub(lambda found: f"_{found[0].lower()}", name)
+    return _FIELD_NAMES.get(snake, snake)
+
+
+_ENDS: Mapping[str, Field] = {"from": read_text, "to": read_text, "direction": enum(Direction)}
+_ENDS_REQUIRED = {f"{name}!": read for name, read in _ENDS.items()}
 _SECONDS = whole(0, MAX_CALL_SECONDS)
 _SESSIONS = whole(0, MAX_SESSIONS)
 
-_OFFICE: Shape = {"id": _id, "slug": read_text, "phoneNumber": read_text}
-_DIRECTORY: Shape = {"externalId!": read_text, "name": read_text}
-_LOCATION: Shape = {"countryCode": _country, "region": read_text, "city": read_text}
-_CALL: Shape = {
-    **_ENDS_REQUIRED,
-    "durationSeconds!": _SECONDS,
-    "callId": read_text,
-    "location": _location,
-    "quality": _quality,
-}
-_MMS: Shape = {"segmentCount": whole(0, MAX_SEGMENTS), "mediaCount": whole(0, MAX_MEDIA)}
-_CONTENT: Shape = {"smsBody": read_body, "smsSegmentCount": whole(1, MAX_SEGMENTS), "mms": _mms}
-_MESSAGE: Shape = {
-    **_ENDS_REQUIRED,
-    "traffic!": enum(Traffic),
-    "content!": _content,
-    "messageId": read_text,
-    "deliveryStatus": enum(MessageStatus),
-}
-_FAX: Shape = {
-    **_ENDS_REQUIRED,
-    "pageCount!": whole(0, MAX_PAGES),
-    "faxId": read_text,
-    "faxLine": read_text,
-    "status": enum(FaxStatus),
-}
-_AI_AGENT: Shape = {
-    **_ENDS,
-    "mode!": enum(AiAgentMode),
-    "sessionCount!": _SESSIONS,
-    "conversationId": read_text,
-    "durationSeconds": _SECONDS,
-    "skillsTriggered": read_names,
-    "actionsExecuted": read_names,
-}
-_SESSION: Shape = {
-    **_ENDS,
-    "sessionId": read_text,
-    "sessionCount": _SESSIONS,
-    "durationSeconds": _SECONDS,
-    "channel": read_text,
-}
-_USAGE: Shape = {
-    "call": _call,
-    "message": _message,
-    "fax": _fax,
-    "aiAgent": _ai_agent,
-    "speechIvr": _session(Service.SPEECH_IVR),
-    "omnichannel": _session(Service.OMNICHANNEL),
-}
-_EVENT: Shape = {
-    "eventId!": read_text,
-    "occurredAt!": _time,
-    "usage!": _usage,
-    "office": _office,
-    "member": _directory,
-    "group": _directory,
-    "contact": _directory,
-}
+_OFFICE = Shape({"id": _id, "slug": read_text, "phoneNumber": read_text})
+_DIRECTORY = Shape({"externalId!": read_text, "name": read_text})
+_LOCATION = Shape({"countryCode": _country, "region": read_text, "city": read_text})
+_CALL = Shape(
+    {
+        **_ENDS_REQUIRED,
+        "durationSeconds!": _SECONDS,
+        "callId": read_text,
+        "location": _location,
+        "quality": _quality,
+    }
+)
+_MMS = Shape({"segmentCount": whole(0, MAX_SEGMENTS), "mediaCount": whole(0, MAX_MEDIA)})
+_CONTENT = Shape({"smsBody": read_body, "smsSegmentCount": whole(1, MAX_SEGMENTS), "mms": _mms})
+_MESSAGE = Shape(
+    {
+        **_ENDS_REQUIRED,
+        "traffic!": enum(Traffic),
+        "content!": _content,
+        "messageId": read_text,
+        "deliveryStatus": enum(MessageStatus),
+    }
+)
+_FAX = Shape(
+    {
+        **_ENDS_REQUIRED,
+        "pageCount!": whole(0, MAX_PAGES),
+        "faxId": read_text,
+        "faxLine": read_text,
+        "status": enum(FaxStatus),
+    }
+)
+_AI_AGENT = Shape(
+    {
+        **_ENDS,
+        "mode!": enum(AiAgentMode),
+        "sessionCount!": _SESSIONS,
+        "conversationId": read_text,
+        "durationSeconds": _SECONDS,
+        "skillsTriggered": read_names,
+        "actionsExecuted": read_names,
+    }
+)
+_SESSION = Shape(
+    {
+        **_ENDS,
+        "sessionId": read_text,
+        "sessionCount": _SESSIONS,
+        "durationSeconds": _SECONDS,
+        "channel": read_text,
+    }
+)
+_USAGE = Shape(
+    {
+        "call": _call,
+        "message": _message,
+        "fax": _fax,
+        "aiAgent": _ai_agent,
+        "speechIvr": _session(Service.SPEECH_IVR),
+        "omnichannel": _session(Service.OMNICHANNEL),
+    }
+)
+_EVENT = Shape(
+    {
+        "eventId!": read_text,
+        "occurredAt!": _time,
+        "usage!": _usage,
+        "office": _office,
+        "member": _directory,
+        "group": _directory,
+        "contact": _directory,
+    }
+)

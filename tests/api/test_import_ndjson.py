@@ -114,7 +114,7 @@ def test_notes_and_references_of_an_event(path: Path) -> None:
         ),
         (
             event_json(occurredAt="2026-02-30T09:00:00Z"),
-            "occurredAt '2026-02-30T09:00:00Z' is not a time, as 2026-01-31 23:59:59 would be.",
+            "occurredAt '2026-02-30T09:00:00Z' is not a time, as 2026-01-31T23:59:59Z would be.",
         ),
         (
             event_json(call={"durationSeconds": 1.5}),
