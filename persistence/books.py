@@ -97,7 +97,7 @@ _IS_OPEN = BILLING_CYCLE.c.closed_at.is_(None)
 def _allowance_cycles(*conditions: Any) -> Prepared:
     """Of these cycles, and of any older one that a hold still keeps something of."""
     table, cycle = ALLOWANCE_CYCLE, BILLING_CYCLE
-    mine = and_(cycle.c.company_id == table.c.company_id, cycle.c.office_id == table.c.office_id, *conditions)
+    mine = and_(cycle.c.company_id == bindparam("company"), cycle.c.office_id == table.c.office_id, *conditions)
     first = select(func.min(cycle.c.month)).where(mine).correlate(table).scalar_subquery()
     return _of_offices(table, or_(table.c.month >= first, table.c.reserved_quantity > 0))
 
