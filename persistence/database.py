@@ -31,6 +31,10 @@ DOORKEEPERS = 4
 WRITERS = 16
 """On PostgreSQL; the readers share them where nothing limits their statements."""
 BUSY_MILLISECONDS = 10_000
+WRITER_CACHE_KIB, READER_CACHE_KIB = 65_536, 16_384
+"""Of each connection of SQLite's, of which there are a dozen: what a process holds in the end is mostly these."""
+WAL_PAGES = 8_000
+"""Written before they are put in their places, 32 MB: a batch changes thousands, and many of them again and again."""
 NOBODYS = UUID(int=0)
 """No company has this id."""
 _NO_LIMIT = "SET LOCAL statement_timeout = 0;"
@@ -252,7 +256,8 @@ def _sqlite_engine(url: URL, *, begin: str, pool_size: int) -> AsyncEngine:
             "synchronous = FULL",
             "foreign_keys = ON",
             "temp_store = MEMORY",
-            "cache_size = -65536",
+            f"cache_size = -{WRITER_CACHE_KIB if begin == BEGIN_TO_WRITE else READER_CACHE_KIB}",
+            f"wal_autocheckpoint = {WAL_PAGES}",
         ):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
