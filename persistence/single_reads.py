@@ -7,8 +7,9 @@ for each of them on SQLite. Only what has to be set for a statement (whose rows 
 from asyncio import ensure_future, shield
 from collections.abc import Sequence
 from time import perf_counter
-from typing import Any
+from typing import Any, cast
 
+from sqlalchemy import QueuePool
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.util import greenlet_spawn
 
@@ -19,7 +20,7 @@ from persistence.statements import tell_engine
 
 async def fetch_alone(engine: AsyncEngine, text: str, values: Sequence[Any], *, preamble: str = "") -> list[Any]:
     """The rows as the driver gives them; `text` and `values` are in its words. Raises the driver's errors."""
-    kept = await greenlet_spawn(engine.sync_engine.pool.connect)
+    kept = await _taken(engine)
     try:
         driver = kept.driver_connection
         begun = perf_counter()
@@ -34,8 +35,17 @@ async def fetch_alone(engine: AsyncEngine, text: str, values: Sequence[Any], *, 
         # Also when nobody waits any more: it has to be given back.
         await shield(ensure_future(greenlet_spawn(kept.close)))
         raise
-    await greenlet_spawn(kept.close)  # waits for nothing, as nothing is open
+    kept._checkin(transaction_was_reset=True)  # nothing is open: to roll back would be work for nothing
     return rows
+
+
+async def _taken(engine: AsyncEngine) -> Any:
+    """From the pool. SQLAlchemy needs a greenlet of its own only for what may have to be waited for: on SQLite, for a
+    connection that has to be opened first."""
+    pool = cast(QueuePool, engine.sync_engine.pool)
+    if engine.dialect.name == "sqlite" and pool.checkedin():
+        return pool.connect()
+    return await greenlet_spawn(pool.connect)
 
 
 async def _fetch(session: Session, text: str, values: Sequence[Any], preamble: str) -> list[Any]:
