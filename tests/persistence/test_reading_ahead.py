@@ -114,6 +114,18 @@ async def test_rows_of_many_offices_are_charged_office_by_office_in_the_order_of
         assert numbers == sorted(numbers), "in the order of the file"
 
 
+async def test_what_is_left_of_many_offices_is_charged_together(world: World) -> None:
+    """Thirty offices with ten rows each are one transaction, not thirty."""
+    await world.set_up(office(), *(office(f"o{number}", phone_numbers=()) for number in range(29)))
+    slugs = ["hq", *(f"o{number}" for number in range(29))]
+    calls = [call(f"row-{at}", START + timedelta(seconds=at), office=slugs[at % 30]) for at in range(300)]
+    sizes: list[int] = []
+    world.begin.on_tally = lambda tally: sizes.append(sum(tally.charges.values()))
+    summary = await imported(world, (ReadRow(at, event, None) for at, event in enumerate(calls)), [])
+    assert summary.outcomes == {Outcome.CHARGED: 300}
+    assert sizes == [300]
+
+
 async def test_a_file_that_ends_in_an_error_has_charged_the_batches_before_it(world: World) -> None:
     def rows() -> Iterator[ReadRow]:
         yield from map(row, range(BATCH_EVENTS + 50))
