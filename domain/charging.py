@@ -7,13 +7,12 @@ event never disturbs the rest. Whatever this decides is saved by one call, in th
 from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime
 from enum import StrEnum
-from types import MappingProxyType
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from domain.facts import differing_fields, fingerprint
 from domain.funds import AllowanceCycle, CommitmentCycle, Cycle, Funds
-from domain.holds import Hold
+from domain.known import Known, KnownCharge, KnownRejection
 from domain.ledger import Books, Details, usage_account
 from domain.money import Micros
 from domain.periods import local_day
@@ -41,53 +40,6 @@ class Outcome(StrEnum):
     REPLAYED = "REPLAYED"
     CONFLICT = "CONFLICT"
     REJECTED = "REJECTED"
-
-
-class KnownCharge(NamedTuple):
-    """What is recorded under a key already."""
-
-    id: UUID
-    fingerprint: bytes
-    details: Mapping[str, Any]
-
-
-class KnownRejection(NamedTuple):
-    """A rejection that is kept under a key."""
-
-    id: UUID
-    office_id: UUID
-    attempt_count: int
-    code: RejectionCode
-
-
-class Known(NamedTuple):
-    """What came under the keys of a batch before."""
-
-    charges: Mapping[tuple[str, str], KnownCharge]
-    rejections: Mapping[tuple[str, str], KnownRejection]
-    holds: Mapping[tuple[str, str], Hold] = MappingProxyType({})
-    """Active ones of the offices that are charged (R28). What another office holds under a key expires by itself."""
-
-    def of_office(self, office_id: UUID) -> "Known":
-        """With its own holds alone."""
-        mine = {key: hold for key, hold in self.holds.items() if hold.office_id == office_id}
-        return self if len(mine) == len(self.holds) else self._replace(holds=mine)
-
-    def after(self, office_id: UUID, charged: "Charged") -> "Known":
-        """For the office that is charged next in the same transaction."""
-        charges = {one.event.key: one.known for one in charged.charges}
-        consumed = {key: kept for key, kept in self.rejections.items() if key not in charges}
-        kept = {
-            one.event.key: KnownRejection(one.rejected_id, office_id, self.attempts(one.event) + 1, one.rejection.code)
-            for one in charged.decisions
-            if one.rejected_id is not None and one.rejection is not None
-        }
-        return self._replace(charges={**self.charges, **charges}, rejections={**consumed, **kept})
-
-    def attempts(self, event: UsageEvent) -> int:
-        """Earlier ones that were rejected."""
-        earlier = self.rejections.get(event.key)
-        return earlier.attempt_count if earlier else 0
 
 
 class Directory(NamedTuple):
@@ -160,6 +112,31 @@ class Charged(NamedTuple):
         """The events whose names count: not those of usage that is rejected, or at odds with what is recorded."""
         good = (Outcome.CHARGED, Outcome.REPLAYED)
         return [decision.event for decision in self.decisions if decision.outcome in good]
+
+
+class OfficeCharged(NamedTuple):
+    """What a batch came to in one of its offices."""
+
+    books: Books
+    charged: Charged
+    known: Known
+    """What came under its keys before, from other offices of the batch too."""
+
+    @property
+    def office_id(self) -> UUID:
+        return self.books.funds.office.id
+
+
+def note_charged(known: Known, one: OfficeCharged) -> None:
+    """What an office's part came to is known to those that are charged next in the same transaction."""
+    for charge in one.charged.charges:
+        known.charges[charge.event.key] = charge.known
+        known.rejections.pop(charge.event.key, None)
+    for decision in one.charged.decisions:
+        if decision.rejected_id is not None and decision.rejection is not None:
+            attempts = one.known.attempts(decision.event) + 1
+            kept = KnownRejection(decision.rejected_id, one.office_id, attempts, decision.rejection.code)
+            known.rejections[decision.event.key] = kept
 
 
 class _Fold:

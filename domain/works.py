@@ -6,7 +6,8 @@ from uuid import UUID
 
 from domain.access import Scope
 from domain.activity import Activity
-from domain.charging import Charged, Directory, Known
+from domain.charging import Directory, OfficeCharged
+from domain.known import Known
 from domain.ledger import Books
 from domain.rates import RateBook
 from domain.reversal import PastCharge, Reversal
@@ -19,15 +20,6 @@ class UsedKey(NamedTuple):
     operation: str
     facts: Mapping[str, str]
     result_id: UUID
-
-
-class OfficeCharged(NamedTuple):
-    """What a batch came to in one of its offices."""
-
-    books: Books
-    charged: Charged
-    known: Known
-    """What came under the keys before, in this batch too."""
 
 
 class BookWork(Protocol):

@@ -8,14 +8,14 @@ from sqlalchemy import and_, select
 
 from domain.access import Scope
 from domain.catalogue import Direction, Service, UsageType
-from domain.charging import Directory, Known
+from domain.charging import Directory, OfficeCharged
+from domain.known import Known
 from domain.ledger import Books
 from domain.periods import YearMonth
 from domain.rates import RateBook
 from domain.reversal import PastCharge, Reversal
 from domain.usage import UsageEvent
 from domain.waterfall import Payment
-from domain.works import OfficeCharged
 from persistence import directory_store, save_charges
 from persistence.holds import find_running_holds
 from persistence.tables.charging import CHARGE
@@ -40,7 +40,7 @@ class ChargingWork(Unit):
         return self._named.directory
 
     async def save_names(self, charges: Sequence[OfficeCharged], scope: Scope) -> None:
-        believed = [(one.books.funds.office.id, one.charged.believed) for one in charges]
+        believed = [(one.office_id, one.charged.believed) for one in charges]
         await directory_store.save_names(self._connection, scope, self._named, believed)
 
     async def rate_book(self) -> RateBook:

@@ -14,7 +14,8 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.catalogue import Direction, Service, UsageType
-from domain.charging import Charge, Charged, Decision, Known, KnownCharge, KnownRejection
+from domain.charging import Charge, Charged, Decision
+from domain.known import Known, KnownCharge, KnownRejection
 from domain.ledger import Books
 from domain.numbers import Address, AddressKind
 from domain.reversal import Reversal

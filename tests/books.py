@@ -7,8 +7,9 @@ from itertools import count
 from uuid import UUID
 
 from domain.catalogue import Cadence, Service, UsageType, WalletKind
-from domain.charging import Charge, Charged, Directory, Known, KnownCharge, charge_batch
+from domain.charging import Charge, Charged, Directory, charge_batch
 from domain.funds import AllowanceTerms, CommitmentTerms, Funds, OfficeTerms
+from domain.known import Known, KnownCharge
 from domain.ledger import ADJUSTMENT, CONTRACT, UNIVERSAL, Books, Details
 from domain.money import Currency, parse_micros
 from domain.numbers import office_line

@@ -1,6 +1,7 @@
 """Usage comes in, is charged, is tried again, is taken back."""
 
 from collections.abc import Awaitable, Callable, Collection, Hashable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from typing import NamedTuple
@@ -9,8 +10,8 @@ from uuid import UUID
 from domain.access import Permission, Role, Scope, Viewer
 from domain.activity import Activity, Change, TargetKind, act
 from domain.batch import check_batch
-from domain.charging import Decision, Outcome, Rejection, charge_batch
-from domain.errors import NotFound, NotPermitted
+from domain.charging import Decision, OfficeCharged, Outcome, Rejection, charge_batch, note_charged
+from domain.errors import FareboxError, NotFound, NotPermitted
 from domain.idempotency import check_key, check_same
 from domain.money import Currency, money_text
 from domain.ports import Door
@@ -19,7 +20,7 @@ from domain.renewal import renew
 from domain.reversal import PastCharge, reverse
 from domain.stories.recharge import judge_recharge
 from domain.usage import MAX_BATCH_EVENTS, RejectionCode, UsageEvent
-from domain.works import OfficeCharged, UsedKey
+from domain.works import UsedKey
 
 OfficeEvent = tuple[UUID, UsageEvent]
 """The office that is charged, and for what."""
@@ -40,8 +41,8 @@ async def record_usage(
     that come at once from callers with the same scope share a transaction: they have no order among themselves.
 
     Every event names its office. Raises NotPermitted, and InvalidInput for a batch that is not well-formed; such a
-    batch changes nothing. Where one office cannot be charged, what happened in others before the error stays: sending
-    it all again is safe (R12).
+    batch changes nothing. Where one office cannot be charged, the others are all the same: sending it all again is safe
+    (R12).
     """
     viewer.require(Permission.RECORD_USAGE)
     if is_backfill and viewer.role is not Role.OPERATOR:
@@ -66,18 +67,20 @@ async def record_usage(
 
 
 async def _decisions(door: Door, key: Hashable, events: Sequence[OfficeEvent], story: Story) -> Sequence[Decision]:
-    """Office by office where they cannot be charged together: one that is at fault keeps none of the others waiting."""
-    offices = sorted({office_id for office_id, _ in events})
+    """Office by office where one of them cannot be charged: it keeps none of the others waiting, and is told of at the
+    end. What is wrong with the database is told at once: it would be wrong for each of them."""
     try:
         return await door.together(key, events, story)
-    except Exception:
+    except FareboxError as refused:
+        offices = sorted({office_id for office_id, _ in events})
         if len(offices) == 1:
             raise
-    decided: dict[int, Decision] = {}
+        first = refused
     for office_id in offices:
-        places = [at for at, (of, _) in enumerate(events) if of == office_id]
-        decided |= zip(places, await door.again(partial(story, [events[at] for at in places])), strict=True)
-    return [decided[at] for at in range(len(events))]
+        own = [(of, event) for of, event in events if of == office_id]
+        with suppress(FareboxError):
+            await door.again(partial(story, own))
+    raise first
 
 
 async def charge_offices(
@@ -100,22 +103,23 @@ async def charge_offices(
         known = await work.known([event.key for event in reported])
         rates, directory = await work.rate_book(), await work.directory(reported)
         for books in all_books:
-            office_id = books.funds.office.id
+            places = places_of[books.funds.office.id]
+            batch = [reported[at] for at in places]
+            own = known.of_office(books.funds.office.id, batch)
             renew(books)
             charged = charge_batch(
                 books,
-                [reported[at] for at in places_of[office_id]],
+                batch,
                 rates=rates,
-                known=known.of_office(office_id),
+                known=own,
                 directory=directory,
-                taken={key for key, kept in known.rejections.items() if not scope.covers(kept.office_id)},
+                taken={key for key, kept in own.rejections.items() if not scope.covers(kept.office_id)},
                 is_backfill=is_backfill,
             )
             await judge_recharge(work, books)
-            charges.append(OfficeCharged(books, charged, known))
-            decided |= zip(places_of[office_id], charged.decisions, strict=True)
-            if len(all_books) > 1:
-                known = known.after(office_id, charged)
+            charges.append(OfficeCharged(books, charged, own))
+            note_charged(known, charges[-1])
+            decided |= zip(places, charged.decisions, strict=True)
         await work.save_names(charges, scope)
         await work.save_charges(charges)
     return [decided[at] for at in range(len(events))]

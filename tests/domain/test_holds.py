@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from domain.authorization import UsageRequest, authorize, extend
 from domain.catalogue import COMMITMENT_OF, Direction, Service, UsageType
-from domain.charging import Directory, Known, KnownCharge, charge_batch
+from domain.charging import Directory, charge_batch
 from domain.holds import Hold, HoldRefusal, HoldState
+from domain.known import Known, KnownCharge
 from domain.money import parse_micros
 from domain.rates import Increment, Rate
 from domain.renewal import renew
